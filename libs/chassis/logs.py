@@ -45,6 +45,9 @@ _PATTERNS = (
         ),
         rf"\1{MASK}",
     ),
+    # What pydantic and SQLAlchemy quote of the values that they refused.
+    (re.compile(r"(?s)(input_value=).*?(, input_type=)"), rf"\1{MASK}\2"),
+    (re.compile(r"(?m)(\[parameters: ).*\]$"), rf"\1{MASK}]"),
 )
 
 _DIGITS = re.compile(
@@ -117,22 +120,20 @@ def redacted_text(text: str) -> str:
 
 
 def _redacted(key: str, value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, bool | float):
-        return value
-    if _SECRET_KEY.search(key):
-        return MASK
-    if depth > _DEPTH_MAX:
-        return "[too deep]"
-    if isinstance(value, int):
-        return value if redacted_text(str(value)) == str(value) else MASK
-    if isinstance(value, Mapping):
-        return {redacted_text(str(k)): _redacted(str(k), v, depth + 1) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_redacted("", item, depth + 1) for item in value]
-    if isinstance(value, bytes):
-        return redacted_text(value.decode(errors="replace"))
-    # Anything else becomes text here and not in the renderer, where it would be too late.
-    return redacted_text(str(value))
+    match value:
+        case None | bool() | float():
+            return value
+        case _ if _SECRET_KEY.search(key) or depth > _DEPTH_MAX:
+            return MASK
+        case int():
+            return value if redacted_text(str(value)) == str(value) else MASK
+        case Mapping():
+            return {redacted_text(str(k)): _redacted(str(k), v, depth + 1) for k, v in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted("", item, depth + 1) for item in value]
+        case _:
+            # Anything else becomes text here and not in the renderer, where it would be too late.
+            return redacted_text(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
 def _card_masked(found: re.Match[str]) -> str:

@@ -64,7 +64,7 @@ RELAY_BATCH = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
     registry=REGISTRY,
 )
-DUE_ROWS = Counter("due_rows_total", "Due rows taken up.", ["sweep"], registry=REGISTRY)
+DUE_ROWS = Counter("due_rows_total", "Due rows worked on: done or failed.", ["sweep", "outcome"], registry=REGISTRY)
 POOL_SIZE = Gauge("db_pool_size", "Connections that the pool may keep open.", registry=REGISTRY)
 POOL_IN_USE = Gauge("db_pool_in_use", "Connections handed out.", registry=REGISTRY)
 
