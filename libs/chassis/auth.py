@@ -84,6 +84,9 @@ class Jwks:
     """The issuer's public keys, fetched when one is missing or the copy is old. A stale copy serves while it is down."""
 
     def __init__(self, url: str, clock: Clock) -> None:
+        """Raises ValueError where BOXOFFICE_OIDC_JWKS_URL is no address."""
+        if not url.startswith(("https://", "http://")):
+            raise ValueError("BOXOFFICE_OIDC_JWKS_URL is not an http or https address")
         self._url = url
         self._clock = clock
         self._keys: Mapping[str, jwt.PyJWK] = {}
@@ -153,7 +156,7 @@ def public_keys(jwks_json: str) -> dict[str, jwt.PyJWK]:
     try:
         listed = json.loads(jwks_json)["keys"]
         keys = {entry["kid"]: _verifying(entry) for entry in listed if _usable(entry)}
-    except (KeyError, TypeError, RecursionError, jwt.PyJWTError):
+    except (KeyError, TypeError, AttributeError, RecursionError, ValueError, jwt.PyJWTError):
         raise ValueError("it is not a JSON Web Key Set of public keys") from None
     if not keys:
         raise ValueError("it holds no key that a token may be signed with")
@@ -161,7 +164,7 @@ def public_keys(jwks_json: str) -> dict[str, jwt.PyJWK]:
 
 
 def _usable(entry: Mapping[str, Any]) -> bool:
-    algorithm = _ALGORITHMS.get(entry["kty"])
+    algorithm = _ALGORITHMS.get(entry.get("kty", ""))
     return (
         algorithm is not None
         and entry.get("alg", algorithm) == algorithm
