@@ -1,0 +1,145 @@
+"""Assembles a service in one call: routes, consumers, relay and sweeps in one process, on one database and one broker."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from contracts.asyncapi import document
+from fastapi import APIRouter, FastAPI
+from faststream.rabbit import RabbitBroker
+
+from chassis import broker as amqp
+from chassis import health, logs, metrics, problems, tracing
+from chassis.auth import Auth
+from chassis.clock import Clock, SystemClock
+from chassis.consumers import Consumers, Receiver
+from chassis.crypto import Sealer
+from chassis.db import Database
+from chassis.due import Sweep
+from chassis.ids import Ids, SystemIds
+from chassis.link import BrokerLink
+from chassis.relay import Relay
+from chassis.request_id import RequestIdMiddleware
+from chassis.settings import Role, ServiceSettings, Shared
+from chassis.upkeep import Upkeep
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service's own parts are built from."""
+
+    name: str
+    app: FastAPI
+    shared: Shared
+    database: Database
+    broker: RabbitBroker
+    sealer: Sealer
+
+
+Parts = Callable[[Service], AbstractAsyncContextManager[Sequence[Sweep]]]
+"""Opens what only this service needs (a provider, a mail server), puts it on `app.state`, and yields its sweeps."""
+
+
+@asynccontextmanager
+async def _no_parts(_: Service) -> AsyncIterator[Sequence[Sweep]]:
+    yield ()
+
+
+def create_service(  # the parts of a service, by name
+    name: str,
+    settings: ServiceSettings,
+    shared: Shared,
+    *,
+    routers: Sequence[APIRouter],
+    consumers: Consumers,
+    parts: Parts = _no_parts,
+    token_signing_key: str | None = None,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+) -> FastAPI:
+    """The service as an ASGI application, connected to nothing until it is started.
+
+    Raises ValueError when an event that the contracts give this service has no handler.
+    """
+    if missing := consumers.missing():
+        raise ValueError(f"{name} handles no {', '.join(missing)}")
+    logs.configure(name, shared.log_level)
+    clock, ids = clock or SystemClock(), ids or SystemIds()
+    database = Database.connect(settings.database_url.get_secret_value(), clock, ids, pool=settings.database_pool)
+    broker = amqp.connect(name, settings.broker_url.get_secret_value(), prefetch=settings.prefetch)
+    sealer = Sealer.from_settings(shared.seal_keyset.get_secret_value(), shared.blind_index_key.get_secret_value())
+    roles = shared.roles
+    if Role.CONSUMERS in roles:
+        Receiver(consumers, broker, database, shared.retry_delays_ms).subscribe(settings.prefetch)
+    link = BrokerLink(broker, sorted(consumers.subscriptions) if Role.CONSUMERS in roles else [])
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tracer = tracing.configure(name, shared.otlp_endpoint)
+        async with AsyncExitStack() as stack:
+            if tracer:
+                stack.callback(tracer.shutdown)
+            stack.push_async_callback(database.close)
+            stack.push_async_callback(app.state.auth.close)
+            sweeps = await stack.enter_async_context(parts(Service(name, app, shared, database, broker, sealer)))
+            loops = [link.run()]
+            if Role.RELAY in roles:
+                relay = Relay(name, database, broker)
+                database.wake_relay = relay.wake
+                loops += [relay.run(), Upkeep(database, shared.outbox_retention_days).run()]
+            if Role.SWEEPS in roles:
+                loops += [sweep.run() for sweep in sweeps]
+            await stack.enter_async_context(_running(loops))
+            stack.push_async_callback(link.close)
+            yield
+
+    app = FastAPI(title=name, version="1", lifespan=lifespan, telemetry={"logs": False})
+    app.state.database = database
+    app.state.sealer = sealer
+    app.state.auth = Auth(shared, clock, token_signing_key)
+    metrics.observe_pool(database.engine)
+    problems.install(app)
+    for router in routers if Role.HTTP in roles else ():
+        app.include_router(router)
+    app.include_router(
+        health.router(
+            {
+                "database": health.database_answers(database.engine),
+                "broker": link.connected,
+                "consumers": link.consuming,
+            }
+        )
+    )
+    app.add_api_route("/metrics", metrics.metrics_page, include_in_schema=False)
+    app.add_api_route("/asyncapi", lambda: document([name]), include_in_schema=False)
+    app.add_middleware(metrics.MetricsMiddleware)
+    app.add_middleware(tracing.TraceparentMiddleware)
+    app.add_middleware(RequestIdMiddleware, ids=ids)
+    return app
+
+
+@asynccontextmanager
+async def _running(loops: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Runs loops as tasks until the block ends. One that ends by itself has a bug: it ends the process, for a supervisor to restart."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    for task in tasks:
+        task.add_done_callback(_ended)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("background loop ended", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,110 @@
+"""The service's database: one request or message is one transaction, committed at the edge before the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy import Table
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from chassis.clock import Clock
+from chassis.ids import Ids
+
+
+class Transaction(AsyncSession):
+    """One unit of work: its statements, its instant, its ids, and what happens once it is committed.
+
+    Nobody commits it but `Database.transaction`.
+    """
+
+    def __init__(self, *args: Any, database: Database, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.database = database
+        self.now: datetime = database.clock.now()
+        self._after_commit: list[Callable[[], None]] = []
+
+    def new_id(self) -> UUID:
+        """A UUIDv7."""
+        return self.database.ids.uuid7(self.now)
+
+    def new_secret(self) -> str:
+        """128 random bits as text."""
+        return self.database.ids.secret()
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Calls `act` once the transaction is committed, never when it is rolled back. A crash may lose the call: only wake things up."""
+        self._after_commit.append(act)
+
+    def committed(self) -> None:
+        """Runs what `after_commit` was given."""
+        for act in self._after_commit:
+            act()
+
+
+class Database:
+    """The engine of one service's database, and the only place that commits."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock, ids: Ids) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.ids = ids
+        self.wake_relay: Callable[[], None] = lambda: None
+        self.handovers: dict[str, Callable[[UUID], None]] = {}
+        self._sessions = async_sessionmaker(
+            engine, class_=Transaction, database=self, expire_on_commit=False, autoflush=False
+        )
+
+    @classmethod
+    def connect(cls, url: str, clock: Clock, ids: Ids, *, pool: int = 20) -> Database:
+        """A pool of at most `pool` connections, opened as they are needed. Statements end after 15 s, waits for a lock after 5 s."""
+        engine = create_async_engine(
+            url,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=5,
+            pool_pre_ping=False,
+            connect_args={
+                "timeout": 5,
+                "command_timeout": 20,
+                "server_settings": {
+                    "statement_timeout": "15s",
+                    "lock_timeout": "5s",
+                    "idle_in_transaction_session_timeout": "30s",
+                },
+            },
+        )
+        return cls(engine, clock, ids)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Begins, commits when the block ends, rolls back when it raises."""
+        async with self._sessions() as tx:
+            async with tx.begin():
+                yield tx
+            tx.committed()
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self.engine.dispose()
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The table of a model, for Core statements: they skip the unit of work."""
+    return cast("Table", model.__table__)  # type: ignore[attr-defined]  # SQLModel does not declare it
+
+
+async def _transaction(request: Request) -> AsyncIterator[Transaction]:
+    database: Database = request.app.state.database
+    async with database.transaction() as tx:
+        yield tx
+
+
+Tx = Annotated[Transaction, Depends(_transaction, scope="function")]
+"""The request's transaction. Function scope commits before the answer is sent; FastAPI's default would commit after it."""

@@ -1,0 +1,126 @@
+"""Rows that fall due. The row is the job: a column of its own table says when, and a sweep does what is due.
+
+A sweep claims a row by moving its due column forward by a lease, commits, and only then works: no transaction is open while a provider, a
+mail server or a CRM is called. Whoever dies at work leaves a row that falls due again when the lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import SQLModel
+
+from chassis import metrics
+from chassis.db import Database, Transaction, table
+from chassis.relay import wait
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Due:
+    """A due column: `name` for metrics, the `model` with its primary key `id`, the `column`, and how long a claim lasts."""
+
+    name: str
+    model: type[SQLModel]
+    column: str
+    lease: timedelta
+
+    def soon(self, tx: Transaction, row_id: UUID) -> datetime:
+        """The value to write into the column of `row_id` so that it is worked on right after the commit.
+
+        Where this process sweeps, the row is handed over already claimed, which saves the claim's transaction. Where it does not,
+        the row is due at once, for whoever sweeps.
+        """
+        hand_over = tx.database.handovers.get(self.name)
+        if hand_over is None:
+            return tx.now
+        tx.after_commit(lambda: hand_over(row_id))
+        return tx.now + self.lease
+
+
+class Sweep:
+    """Works on rows that fall due, at most `concurrency` at a time. `work` opens its own transactions and is given the row's id."""
+
+    def __init__(
+        self, due: Due, database: Database, work: Callable[[UUID], Awaitable[None]], *, concurrency: int = 16
+    ) -> None:
+        self.due = due
+        self.database = database
+        self._work = work
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._running: set[asyncio.Task[None]] = set()
+        self._backlog = False
+        self._freed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Sweeps for ever. An outage of the database is waited out. Cancelled, it lets go of what it works on: the lease ends by itself."""
+        self.database.handovers[self.due.name] = self._start
+        try:
+            while True:
+                self._freed.clear()
+                room = self._concurrency - len(self._running)
+                self._backlog = room <= 0 or await self._start_due(room) == room
+                await wait(self._freed, POLL_S)
+        finally:
+            del self.database.handovers[self.due.name]
+            for task in self._running:
+                task.cancel()
+
+    async def claim(self, at_most: int) -> list[UUID]:
+        """Claims due rows for one lease. Rows that another sweep holds are skipped."""
+        rows = table(self.due.model)
+        column = rows.c[self.due.column]
+        async with self.database.transaction() as tx:
+            due = (
+                select(rows.c.id)
+                .where(column <= tx.now)
+                .order_by(column)
+                .limit(at_most)
+                .with_for_update(skip_locked=True)
+                .cte("due")
+            )
+            claimed = await tx.execute(
+                update(rows).where(rows.c.id == due.c.id).values({column: tx.now + self.due.lease}).returning(rows.c.id)
+            )
+            return list(claimed.scalars())
+
+    async def _start_due(self, room: int) -> int:
+        try:
+            claimed = await self.claim(room)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("due rows cannot be read", sweep=self.due.name, error=type(error).__name__)
+            return 0
+        for row_id in claimed:
+            self._start(row_id)
+        return len(claimed)
+
+    def _start(self, row_id: UUID) -> None:
+        task = asyncio.create_task(self._one(row_id))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self._backlog:
+            self._freed.set()
+
+    async def _one(self, row_id: UUID) -> None:
+        async with self._slots:
+            try:
+                await self._work(row_id)
+            except Exception:  # whatever it is, the row falls due again when its lease ends
+                metrics.DUE_ROWS.labels(self.due.name, "failed").inc()
+                log.exception("due row failed", sweep=self.due.name, row=str(row_id))
+            else:
+                metrics.DUE_ROWS.labels(self.due.name, "done").inc()

@@ -1,0 +1,30 @@
+"""Each event has its effect once: a duplicate dies on the inbox's primary key, in the transaction of the effect."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import DateTime
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Field, SQLModel
+
+from chassis.db import Transaction, table
+
+
+class InboxRow(SQLModel, table=True):
+    """`consumer` (the queue) has had the effect of the event."""
+
+    __tablename__ = "inbox"
+
+    consumer: str = Field(primary_key=True)
+    event_id: UUID = Field(primary_key=True)
+    consumed_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+async def first_time(tx: Transaction, consumer: str, event_id: UUID) -> bool:
+    """Records that `consumer` has the event; False when it had it before. A concurrent duplicate waits here for the first to end."""
+    inbox = table(InboxRow)
+    row = {"consumer": consumer, "event_id": event_id, "consumed_at": tx.now}
+    recorded = await tx.execute(insert(inbox).values(row).on_conflict_do_nothing().returning(inbox.c.event_id))
+    return recorded.first() is not None

@@ -1,0 +1,81 @@
+"""How a refusal reaches a client: RFC 9457 problem documents, without an exception's text or the value that was sent."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from chassis.errors import Problem, Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Every error that leaves `app` is a problem document."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(OSError, _database)
+    app.add_exception_handler(TimeoutError, _database)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem(
+    status: int, title: str, detail: str, headers: dict[str, str] | None = None, **extra: object
+) -> JSONResponse:
+    """A problem document as an answer."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **jsonable_encoder(extra)}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+async def _problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return problem(error.status, error.title, error.detail, error.headers, **error.extra)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        {
+            "field": ".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]),
+            "message": str(found["msg"]),
+        }
+        for found in error.errors()
+    ]
+    return problem(422, "Invalid value", "; ".join(f"{e['field']}: {e['message']}" for e in errors), errors=errors)
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    return problem(error.status_code, phrase, f"{phrase}.", dict(error.headers or {}))
+
+
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, DBAPIError) and not (error.connection_invalidated or _passing(error)):
+        return await _unexpected(request, error)
+    log.warning("database does not answer", error=type(error).__name__)
+    return await _problem(request, Unavailable("The service cannot reach its database; try again."))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("request failed", route=request.scope.get("path"), exc_info=error)
+    return problem(500, "Internal error", "Something went wrong on our side; it has been recorded.")
+
+
+def _passing(error: DBAPIError) -> bool:
+    """Whether the database refused for a reason that passes: starting up, shutting down, too many clients, a lock or statement timeout."""
+    code = getattr(error.orig, "sqlstate", None) or ""
+    return (
+        code[:2] in {"08", "53", "57"}
+        or code in {"40001", "40P01", "55P03"}
+        or isinstance(error.orig, OSError | TimeoutError)
+    )

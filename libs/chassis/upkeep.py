@@ -1,0 +1,61 @@
+"""What keeps the event log small and its backlog visible."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis import metrics
+from chassis.db import Database, table
+from chassis.idempotency import IdempotencyRow
+from chassis.outbox import OutboxRow
+
+log = structlog.get_logger(__name__)
+
+WATCH_S = 5.0
+PRUNE_EVERY = timedelta(hours=1)
+KEEP_ANSWERS = timedelta(days=30)
+
+
+class Upkeep:
+    """`run` it as a task. Measures the outbox, and removes published events and old answers when their time is over."""
+
+    def __init__(self, database: Database, retention_days: int) -> None:
+        self.database = database
+        self.retention = timedelta(days=retention_days)
+
+    async def run(self) -> None:
+        """Measures and prunes for ever."""
+        prune_at = self.database.clock.now()
+        while True:
+            try:
+                await self.measure()
+                if self.database.clock.now() >= prune_at:
+                    await self.prune()
+                    prune_at = self.database.clock.now() + PRUNE_EVERY
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                log.warning("upkeep could not reach the database", error=type(error).__name__)
+            await asyncio.sleep(WATCH_S)  # noqa: TID251  # the pace of a gauge, not work that falls due
+
+    async def measure(self) -> None:
+        """Sets the gauges of the outbox."""
+        outbox = table(OutboxRow)
+        unpublished = select(func.count(), func.min(outbox.c.occurred_at)).where(outbox.c.published_at.is_(None))
+        async with self.database.transaction() as tx:
+            count, oldest = (await tx.execute(unpublished)).one()
+        metrics.OUTBOX_UNPUBLISHED.set(count)
+        metrics.OUTBOX_OLDEST_SECONDS.set(self._age_s(oldest))
+
+    async def prune(self) -> None:
+        """Removes what `OUTBOX_RETENTION_DAYS` and KEEP_ANSWERS no longer keep. Unpublished events stay whatever their age."""
+        outbox, answers = table(OutboxRow), table(IdempotencyRow)
+        async with self.database.transaction() as tx:
+            await tx.execute(delete(outbox).where(outbox.c.published_at < tx.now - self.retention))
+            await tx.execute(delete(answers).where(answers.c.created_at < tx.now - KEEP_ANSWERS))
+
+    def _age_s(self, oldest: datetime | None) -> float:
+        return (self.database.clock.now() - oldest).total_seconds() if oldest else 0.0

@@ -1,0 +1,92 @@
+"""What payment publishes, on the exchange `payment.events`. The aggregate is the payment."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.event import Event, Fact
+from contracts.money import Money
+
+
+class PaymentMethod(Fact):
+    """What may be shown of the method that was used."""
+
+    kind: str = Field(description="the provider's word: card, link, …")
+    brand: str | None = None
+    last4: str | None = None
+
+
+class PaymentAuthorized(Event, type="payment.authorized.v1", subject="payment_id"):
+    """The amount is reserved on the buyer's card; nothing is charged yet."""
+
+    payment_id: UUID
+    booking_id: UUID
+    amount: Money
+
+
+class PaymentSucceeded(Event, type="payment.succeeded.v1", subject="payment_id"):
+    """The amount is captured."""
+
+    payment_id: UUID
+    booking_id: UUID
+    amount: Money
+    method: PaymentMethod | None = None
+
+
+class PaymentAttemptFailed(Event, type="payment.attempt-failed.v1", subject="payment_id"):
+    """One attempt was declined; the booking stays payable while attempts are left and its hold lasts."""
+
+    payment_id: UUID
+    booking_id: UUID
+    attempts_left: int = Field(ge=0)
+
+
+class PaymentFailed(Event, type="payment.failed.v1", subject="payment_id"):
+    """The payment is closed without money having moved."""
+
+    payment_id: UUID
+    booking_id: UUID
+    reason: Literal["too_many_declines", "canceled_by_provider", "amount_not_chargeable"]
+
+
+class PaymentVoided(Event, type="payment.voided.v1", subject="payment_id"):
+    """The authorization was released, or the intent canceled before any: the buyer was not charged."""
+
+    payment_id: UUID
+    booking_id: UUID
+    amount: Money
+    was_authorized: bool = Field(description="true when the buyer had authorized the amount")
+    reason: Literal["seats_unavailable", "booking_expired", "booking_cancelled"]
+
+
+class PaymentRefunded(Event, type="payment.refunded.v1", subject="payment_id"):
+    """The provider accepted a refund; the bank's arrival follows in days."""
+
+    payment_id: UUID
+    booking_id: UUID
+    refund_id: UUID
+    amount: Money
+
+
+class PaymentRefundFailed(Event, type="payment.refund-failed.v1", subject="payment_id"):
+    """The provider refused a refund, at once or after it had succeeded; the amount is owed again."""
+
+    payment_id: UUID
+    booking_id: UUID
+    refund_id: UUID
+    amount: Money
+    reason: str = Field(description="the provider's failure code")
+    had_succeeded: bool
+
+
+class PaymentRefundRejected(Event, type="payment.refund-rejected.v1", subject="payment_id"):
+    """A refund was not started, since less than its amount is left to refund."""
+
+    payment_id: UUID
+    booking_id: UUID
+    refund_id: UUID
+    amount: Money
+    remaining: Money
