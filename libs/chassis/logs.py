@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -19,24 +19,25 @@ from chassis.tracing import current_trace_id
 
 MASK = "[masked]"
 _DEPTH_MAX = 8
+_TEXT_MAX = 20_000
 
 _SECRET_KEY = re.compile(
-    r"authorization|cookie|token|secret|passw|credential|api_?key|signing_?key|keyset|e_?mail|phone|cvc"
-    r"|^(name|card|number|iban)$|^(first|last|full|customer|holder|card|attendee)_?(name|number)$",
+    r"authorization|cookie|token|secret|passw|credential|api[-_]?key|signing[-_]?key|keyset|e[-_]?mail|phone|cvc"
+    r"|^(name|card|number|iban)$|^(first|last|full|customer|holder|card|attendee)[-_]?(name|number)$",
     re.IGNORECASE,
 )
 """Keys whose values are masked whatever they are. `event_name` and `attempt_number` are not among them."""
 
 _PATTERNS = (
-    # E-mail addresses, also with the @ written as %40 in a query.
-    (re.compile(r"[\w.+'%-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE), MASK),
-    # JSON Web Tokens: a header in base64url always begins with {" and so with eyJ.
-    (re.compile(r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), MASK),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
-    # Stripe: API keys, webhook secrets, client secrets (pi_…_secret_…).
-    (re.compile(r"\b(?:sk|rk|pk)_(?:test|live)_\w+|\bwhsec_[\w+/=-]+|\b\w+_secret_\w+"), MASK),
     # User and password in an address, as drivers like to quote them.
     (re.compile(r"(://)[^\s/@:]*:[^\s/@]+@"), rf"\1{MASK}@"),
+    # E-mail addresses, also with the @ written as %40 in a query.
+    (re.compile(r"\w[\w.+'%-]{0,63}(?:@|%40)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE), MASK),
+    # JSON Web Tokens: a header in base64url always begins with {" and so with eyJ.
+    (re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), MASK),
+    (re.compile(r"(?i)\b(bearer|authorization\W+basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
+    # Stripe: API keys, webhook secrets, client secrets (pi_…_secret_…).
+    (re.compile(r"\b(?:sk|rk|pk)_(?:test|live)_\w+|\bwhsec_[\w+/=-]+|\b\w+_secret_\w+"), MASK),
     # name=value, "name": "value" and 'name': 'value' with a telling name, as in a repr or a form.
     (
         re.compile(
@@ -46,7 +47,7 @@ _PATTERNS = (
         rf"\1{MASK}",
     ),
     # What pydantic and SQLAlchemy quote of the values that they refused.
-    (re.compile(r"(?s)(input_value=).*?(, input_type=)"), rf"\1{MASK}\2"),
+    (re.compile(r"(?s)(input_value=).{0,2000}?(, input_type=)"), rf"\1{MASK}\2"),
     (re.compile(r"(?m)(\[parameters: ).*\]$"), rf"\1{MASK}]"),
 )
 
@@ -85,7 +86,7 @@ def configure(service: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _StandardOutput()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -105,6 +106,17 @@ def configure(service: str, level: str) -> None:
             library.propagate = True
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level.upper())
+
+
+class _StandardOutput(logging.StreamHandler[TextIO]):
+    """Asks for standard output at each line: who captures it may have replaced, and closed, the one from the start."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute there; the standard library's last resort does so too
+        return sys.stdout
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -133,7 +145,8 @@ def _redacted(key: str, value: Any, depth: int) -> Any:
             return [_redacted("", item, depth + 1) for item in value]
         case _:
             # Anything else becomes text here and not in the renderer, where it would be too late.
-            return redacted_text(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+            text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+            return redacted_text(text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]} [cut]")
 
 
 def _card_masked(found: re.Match[str]) -> str:
