@@ -19,8 +19,8 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Text, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from chassis.db import Transaction, table
 from chassis.logs import redacted_text

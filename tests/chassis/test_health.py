@@ -55,6 +55,13 @@ async def test_one_failing_check_makes_it_not_ready(
     assert "hunter2" not in answer.text
 
 
+async def test_a_database_that_answers_is_ok(postgres_url: str) -> None:
+    engine = create_async_engine(postgres_url.replace("postgresql:", "postgresql+asyncpg:"))
+    answer = await get("/readyz", {"database": health.database_answers(engine)})
+    assert (answer.status_code, answer.json()["checks"]) == (200, {"database": "ok"})
+    await engine.dispose()
+
+
 async def test_a_database_that_does_not_answer_is_said() -> None:
     engine = create_async_engine("postgresql+asyncpg://booking:pw@127.0.0.1:1/booking")
     answer = await get("/readyz", {"database": health.database_answers(engine)})
