@@ -10,9 +10,8 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy import Table
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlmodel import SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from chassis.clock import Clock
 from chassis.ids import Ids
@@ -21,7 +20,8 @@ from chassis.ids import Ids
 class Transaction(AsyncSession):
     """One unit of work: its statements, its instant, its ids, and what happens once it is committed.
 
-    Nobody commits it but `Database.transaction`.
+    Entities are read by `(await tx.scalars(select(Model).where(…))).one()`, everything else is `tx.execute` with a Core statement.
+    It is SQLAlchemy's session, since SQLModel's warns at each `execute`. Nobody commits it but `Database.transaction`.
     """
 
     def __init__(self, *args: Any, database: Database, **kwargs: Any) -> None:

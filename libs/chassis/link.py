@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
-from faststream.rabbit import RabbitBroker, RabbitQueue
+from faststream.rabbit import RabbitBroker
 
 from chassis.broker import BROKER_ERRORS
 
 log = structlog.get_logger(__name__)
 
-CHECK_S = 2.0
-FAILURES_BEFORE_RESTART = 3
+CHECK_S = 3.0
+LOST_CHECKS_BEFORE_RESTART = 3
 
 
 class BrokerLink:
-    """`run` it as a task. It connects when the broker is there, and starts anew when a queue has lost its consumer."""
+    """`run` it as a task. It connects as soon as the broker is there.
 
-    def __init__(self, broker: RabbitBroker, queues: list[str]) -> None:
+    A lost connection comes back by itself. What does not always is a consumer whose queue was away meanwhile (a failover, a wiped
+    broker): when the broker answers and a queue has no consumer of anybody's for a while, the link starts anew.
+    """
+
+    def __init__(self, broker: RabbitBroker, queues: Sequence[str]) -> None:
         self.broker = broker
         self.queues = queues
-        self.up = False
+        self.started = False
 
     async def run(self) -> None:
         """Connects and watches for ever."""
@@ -32,16 +37,26 @@ class BrokerLink:
 
     async def connected(self) -> bool:
         """Whether the broker answers."""
-        return self.up and await self.broker.ping(timeout=1)
+        return self.started and await self.broker.ping(timeout=1)
 
     async def consuming(self) -> bool:
-        """Whether every queue has a consumer."""
-        async with asyncio.timeout(2):
+        """Whether every queue has a consumer. Raises one of BROKER_ERRORS when the broker does not answer or a queue is missing."""
+        connection = await self.broker.connect()
+        async with asyncio.timeout(2), connection.channel() as channel:
             for queue in self.queues:
-                declared = await self.broker.declare_queue(RabbitQueue(queue, declare=False))
+                declared = await channel.declare_queue(queue, passive=True)
                 if not declared.declaration_result.consumer_count:
                     return False
         return True
+
+    async def close(self) -> None:
+        """Stops consuming, lets running handlers end, and disconnects."""
+        self.started = False
+        try:
+            async with asyncio.timeout(15):
+                await self.broker.stop()
+        except BROKER_ERRORS as error:
+            log.warning("broker connection did not close", error=type(error).__name__)
 
     async def _start(self) -> bool:
         try:
@@ -51,26 +66,21 @@ class BrokerLink:
             log.warning("broker does not answer", error=type(error).__name__)
             await self.close()
             return False
-        self.up = True
+        self.started = True
         log.info("broker connected", queues=len(self.queues))
         return True
 
     async def _watch(self) -> None:
-        failures = 0
-        while failures < FAILURES_BEFORE_RESTART:
+        lost = 0
+        while lost < LOST_CHECKS_BEFORE_RESTART:
             await asyncio.sleep(CHECK_S)  # noqa: TID251  # the pace of watching, not work that falls due
-            try:
-                failures = 0 if await self.connected() else failures + 1
-            except BROKER_ERRORS:
-                failures += 1
-        log.warning("broker lost, connecting anew")
+            lost = lost + 1 if await self._lost_consumers() else 0
+        log.warning("consumers lost, connecting anew")
         await self.close()
 
-    async def close(self) -> None:
-        """Stops consuming, lets running handlers end, and disconnects."""
-        self.up = False
+    async def _lost_consumers(self) -> bool:
         try:
-            async with asyncio.timeout(15):
-                await self.broker.stop()
+            return await self.connected() and not await self.consuming()
         except BROKER_ERRORS as error:
-            log.warning("broker connection did not close", error=type(error).__name__)
+            log.warning("queues cannot be watched", error=type(error).__name__)
+            return True

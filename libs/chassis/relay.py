@@ -69,6 +69,8 @@ class Relay:
             failed = [row.id for row, ok in zip(rows, confirmed, strict=True) if not ok]
             await self._stamp(tx, sent, failed)
         metrics.RELAY_BATCH.observe(len(rows))
+        if failed:
+            log.warning("events not published", count=len(failed), first=str(failed[0]))
         return len(sent)
 
     async def _publish(self, row: Row[Any]) -> bool:
@@ -95,7 +97,7 @@ class Relay:
                 timestamp=row.occurred_at,
             )
         except amqp.BROKER_ERRORS as error:
-            log.warning("event not published", event_id=str(row.id), type=row.type, error=type(error).__name__)
+            log.debug("event not published", event_id=str(row.id), type=row.type, error=type(error).__name__)
             return False
         metrics.EVENTS_PUBLISHED.labels(row.type).inc()
         return True

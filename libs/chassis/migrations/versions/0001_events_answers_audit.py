@@ -1,6 +1,6 @@
 """The event log, the inbox, given answers and the audit chain."""
 
-from alembic import op
+from alembic import context, op
 
 revision = "chassis_0001"
 down_revision = None
@@ -51,3 +51,21 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at)")
+    op.execute(
+        """
+        CREATE TABLE audit (
+            seq bigint PRIMARY KEY CHECK (seq > 0),
+            at timestamptz NOT NULL,
+            actor text NOT NULL,
+            action text NOT NULL,
+            subject text NOT NULL,
+            reason text,
+            before jsonb,
+            after jsonb,
+            previous_hash text NOT NULL,
+            hash text NOT NULL UNIQUE
+        )
+        """
+    )
+    op.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON audit FROM {context.config.attributes['service']}")
+    op.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON inbox FROM {context.config.attributes['service']}")
