@@ -16,7 +16,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -102,9 +101,12 @@ def main() -> None:
     part = asked.answer.with_suffix(".part")
     part.write_text(json.dumps(answer))
     part.rename(asked.answer)
+    ended: list[int] = []
     if "failed" not in answer:
-        select.select([owner, told], [], [])
+        ended, _, _ = select.select([owner, told], [], [])
     ground.stop()
+    if owner in ended:  # it had no time to tidy up
+        shutil.rmtree(asked.answer.parent, ignore_errors=True)
 
 
 def _unblocking(fd: int) -> int:
@@ -113,4 +115,4 @@ def _unblocking(fd: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -87,3 +87,20 @@ def _bound(port: int) -> socket.socket | None:
         bound.close()
         return None
     return bound
+
+
+def claim(port: int) -> socket.socket | None:
+    """A claim on a well-known `port` among supervisors, or None when it is in use or another has claimed it. Close it to let go.
+
+    The name is abstract: it lives in the kernel and dies with its owner. The port itself stays free for the server to bind.
+    """
+    claimed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        claimed.bind(f"\0boxoffice-port-{port}")
+    except OSError:
+        claimed.close()
+        return None
+    if not is_free(port):
+        claimed.close()
+        return None
+    return claimed

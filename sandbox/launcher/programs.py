@@ -39,7 +39,6 @@ def base_environment(home: Path) -> dict[str, str]:
 
 def spawn(program: Program, log: Path) -> subprocess.Popen[bytes]:
     """Starts it in a session of its own, output appended to `log`. It is told to stop when we die, however we die."""
-    user = {} if program.user is None else {"user": program.user, "group": program.user, "extra_groups": []}
     with log.open("ab") as output:
         return subprocess.Popen(  # argv is put together by the launcher, not taken from input
             list(program.argv),
@@ -50,7 +49,9 @@ def spawn(program: Program, log: Path) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=die_with_parent(program.stop),  # noqa: PLW1509  # one prctl call; nothing else can set it before exec
-            **user,
+            user=program.user,
+            group=program.user,
+            extra_groups=None if program.user is None else [],
         )
 
 

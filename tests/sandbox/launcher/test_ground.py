@@ -7,6 +7,8 @@ import asyncpg
 import pytest
 from aiormq.exceptions import ChannelAccessRefused
 
+from tests.conftest import Vhost
+
 
 async def test_postgres_answers_and_runs_no_superstition(postgres_url: str) -> None:
     connection = await asyncpg.connect(postgres_url)
@@ -17,7 +19,7 @@ async def test_postgres_answers_and_runs_no_superstition(postgres_url: str) -> N
         await connection.close()
 
 
-async def test_a_service_may_write_its_own_exchange_only(broker_vhost) -> None:
+async def test_a_service_may_write_its_own_exchange_only(broker_vhost: Vhost) -> None:
     async with await aio_pika.connect(broker_vhost.url()) as admin, admin.channel() as channel:
         for name in ("booking.events", "payment.events"):
             await channel.declare_exchange(name, "topic", durable=True)

@@ -1,0 +1,55 @@
+# Everything that one does with this project. `make` lists it.
+BIN := .venv/bin
+BOXOFFICE := $(BIN)/boxoffice
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help ready demo up down status story test check format verify bench clean
+
+help:  ## list these
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+ready:
+	@./deploy/bootstrap.sh
+
+demo: ready  ## install what is missing, start everything, play the story, leave it running
+	@$(BOXOFFICE) up
+	@$(BOXOFFICE) story
+	@$(BOXOFFICE) status
+
+up: ready  ## start everything in the background
+	@$(BOXOFFICE) up
+
+down:  ## stop everything and leave no process behind
+	@if [ -x $(BOXOFFICE) ]; then $(BOXOFFICE) down; else echo "nothing is running"; fi
+
+status: ready  ## what runs and where
+	@$(BOXOFFICE) status
+
+story: ready  ## play the story against the running stack
+	@$(BOXOFFICE) story
+
+test: ready check  ## install what is missing, check, run every test
+	@$(BIN)/python -m sandbox.launcher.install
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+
+check: ready  ## lint, types, architecture, lock, generated documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if grep -nE '://|index-url|find-links' requirements.lock; then echo "requirements.lock names an address." >&2; exit 1; fi
+
+format: ready  ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+verify: ready  ## compare databases, broker, provider, mails and CRM of the running stack
+	@$(BOXOFFICE) verify
+
+bench: ready  ## how many bookings a second the running stack takes
+	@$(BIN)/python -m sandbox.bench
+
+clean: down  ## remove the stack's state and the Python environment
+	@if [ -f .boxoffice/room ]; then rm -rf "$$(cat .boxoffice/room)"; fi
+	rm -rf .boxoffice .venv

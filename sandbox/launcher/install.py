@@ -1,0 +1,110 @@
+"""RabbitMQ and nginx: what the sandbox needs from the system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sandbox.launcher import rabbitmq
+from sandbox.launcher.programs import base_environment
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+Report = Callable[[str], None]
+TOLD_EVERY_SECONDS = 5
+
+
+class NotInstalled(RuntimeError):
+    """Something is missing and could not be installed; the message says what to run."""
+
+
+def ensure(report: Report) -> None:
+    """Installs what is missing with apt when we are root. Raises NotInstalled with the command to run otherwise."""
+    packages = missing()
+    if not packages:
+        return
+    command = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise NotInstalled(f"{' and '.join(packages)} are needed and not installed. Run: sudo {command}")
+    with no_service_starts():
+        _apt(
+            ["update", "-qq"], "reading the package lists (apt)", report, must_succeed=False
+        )  # one stale source is no obstacle
+        _apt(
+            ["install", "-y", "-q", "--no-install-recommends", *packages],
+            f"installing {' and '.join(packages)} (apt)",
+            report,
+            must_succeed=True,
+        )
+    if missing():
+        raise NotInstalled(f"{' and '.join(missing())} are still missing after: {command}")
+
+
+def missing() -> list[str]:
+    """Names of Debian packages."""
+    path = base_environment(Path("/"))["PATH"]
+    packages = []
+    if not rabbitmq.installed() or shutil.which("epmd", path=path) is None:
+        packages.append("rabbitmq-server")
+    if shutil.which("nginx", path=path) is None:
+        packages.append("nginx-light")
+    return packages
+
+
+@contextmanager
+def no_service_starts() -> Iterator[None]:
+    """A server package starts its service when it is installed, unless this file says no. A file that is there already is left alone."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+
+
+def _apt(arguments: list[str], doing: str, report: Report, *, must_succeed: bool) -> None:
+    began, told = time.monotonic(), 0.0
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(  # fixed arguments
+            ["apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments],
+            env={**base_environment(Path("/root")), **_proxies(), "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        while process.returncode is None:
+            passed = time.monotonic() - began
+            if passed - told >= TOLD_EVERY_SECONDS:
+                report(f"{doing} ... {passed:.0f} s")
+                told = passed
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.5)
+        output.seek(0)
+        if process.returncode != 0 and must_succeed:
+            raise NotInstalled(f"{doing} failed: {output.read().strip()[-1000:]}")
+    report(f"{doing}: done ({time.monotonic() - began:.0f} s)")
+
+
+def _proxies() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
+
+
+def main() -> None:
+    """`python -m sandbox.launcher.install`: what tests need, too."""
+    try:
+        ensure(lambda sentence: print(f"  {sentence}", file=sys.stderr, flush=True))
+    except NotInstalled as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""All processes of a sandbox, in the order in which they start."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import httpx2
+
+from sandbox.launcher import credentials, postgres, rabbitmq
+from sandbox.launcher.credentials import SERVICES
+from sandbox.launcher.home import CLONE, Home
+from sandbox.launcher.nginx import Gateway
+from sandbox.launcher.ports import claim, reserve
+from sandbox.launcher.programs import Program, base_environment
+from sandbox.launcher.services import Addresses, operator_variables, own_stripe, service_variables
+from sandbox.launcher.supervisor import Spec, Stage, Step
+
+DEPLOY = CLONE / "deploy"
+GATEWAY_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The parts of one sandbox. Ports are held until the process ends."""
+
+    home: Home
+    at: Addresses
+    known: credentials.Credentials
+    gateway_claim: socket.socket | None = None
+
+    @classmethod
+    def open(cls, home: Home) -> Stack:
+        """Takes ports (those of the last time, when they are free) and reads or makes the credentials. Raises NoPortsLeft."""
+        home.make()
+        remembered = home.folder / "ports.json"
+        block = reserve(json.loads(remembered.read_text())["base"] if remembered.exists() else None)
+        remembered.write_text(json.dumps({"base": block.base}))
+        gateway_claim = claim(GATEWAY_PORT)
+        at = Addresses(block, block["gateway"] if gateway_claim is None else GATEWAY_PORT)
+        return cls(home, at, credentials.kept(home.folder / "credentials.json"), gateway_claim)
+
+    @cached_property
+    def database_server(self) -> postgres.Server:
+        room = self.home.room()
+        binaries = postgres.enterable_binaries(room)
+        return postgres.Server(room / "postgres", binaries, self.at.ports["postgres"], self.known.postgres_password)
+
+    @cached_property
+    def broker(self) -> rabbitmq.Node:
+        folder = self.home.folder / "rabbitmq"
+        return rabbitmq.Node(folder, self.at.ports, self.known.broker_passwords, DEPLOY / "rabbitmq")
+
+    def stages(self) -> list[Stage]:
+        """What starts side by side, and what is done in between."""
+        return [
+            Stage([self._name_server()]),
+            Stage(
+                [self._postgres(), self._rabbitmq(), self._stripe(), self._world()],
+                [
+                    Step("databases and roles", self._provision, self.home.log("postgres")),
+                    Step("webhook endpoint at Stripe", self._register_webhook, self.home.log("stripe")),
+                    Step("migrations and broker topology", self._migrate, self.home.log("migrate")),
+                ],
+            ),
+            Stage([self._service(name) for name in SERVICES]),
+            Stage([self._gateway()]),
+        ]
+
+    @property
+    def webhook_secret(self) -> str | None:
+        file = self._webhook_file
+        return str(json.loads(file.read_text())["secret"]) if file.exists() else None
+
+    @property
+    def _webhook_file(self) -> Path:
+        return self.home.folder / "stripe-webhook.json"
+
+    def _name_server(self) -> Spec:
+        return Spec("epmd", self.broker.name_server, lambda: listens(self.at.ports["epmd"]), self.broker.prepare)
+
+    def _postgres(self) -> Spec:
+        server = self.database_server
+        return Spec("postgres", server.program, server.answers, server.prepare)
+
+    def _rabbitmq(self) -> Spec:
+        return Spec(
+            "rabbitmq",
+            self.broker.program,
+            self.broker.answers,
+            self.broker.prepare,
+            ready_seconds_max=120,
+            stop_seconds_max=30,
+            url=self.broker.management_url,
+            metrics=f"http://127.0.0.1:{self.at.ports['broker_metrics']}/metrics",
+        )
+
+    def _stripe(self) -> Spec:
+        known, folder, url = self.known, self.home.folder / "stripe", self.at.http("stripe")
+        arguments = {
+            "--port": str(self.at.ports["stripe"]),
+            "--state": str(folder),
+            "--api-key": known.stripe_api_key,
+            "--publishable-key": known.stripe_publishable_key,
+        }
+        account = f"{url}/v1/account"
+        return Spec(
+            "stripe",
+            lambda: self._python("sandbox.stripe", arguments),
+            lambda: answers(account, auth=(known.stripe_api_key, "")),
+            lambda: folder.mkdir(mode=0o700, exist_ok=True),
+            url=url,
+        )
+
+    def _world(self) -> Spec:
+        folder, ports = self.home.folder / "world", self.at.ports
+        arguments = {
+            "--state": str(folder),
+            "--smtp-port": str(ports["smtp"]),
+            "--mail-port": str(ports["mail"]),
+            "--crm-port": str(ports["crm"]),
+            "--issuer-port": str(ports["issuer"]),
+        }
+        return Spec(
+            "world",
+            lambda: self._python("sandbox.world", arguments),
+            lambda: all(listens(ports[name]) for name in ("smtp", "mail", "crm", "issuer")),
+            lambda: folder.mkdir(mode=0o700, exist_ok=True),
+            url=self.at.http("mail"),
+        )
+
+    def _service(self, name: str) -> Spec:
+        url = self.at.http(name)
+
+        def program() -> Program:
+            variables = service_variables(name, self.at, self.known, self.webhook_secret)
+            credentials.write_private(self.home.environments / f"{name}.env", credentials.environment_file(variables))
+            server = ["uvicorn", f"{name}.app:create_app", "--factory", "--loop", "uvloop", "--http", "httptools"]
+            address = ["--no-access-log", "--host", "127.0.0.1", "--port", str(self.at.ports[name])]
+            ending = ["--timeout-graceful-shutdown", "5"]  # an event stream would keep it for ever
+            return Program(
+                [sys.executable, "-m", *server, *address, *ending],
+                {**self._environment(), **variables},
+                self.home.folder,
+            )
+
+        return Spec(name, program, lambda: answers(f"{url}/readyz"), url=url, metrics=f"{url}/metrics")
+
+    def _gateway(self) -> Spec:
+        ports = {
+            "LISTEN_PORT": self.at.gateway_port,
+            **{f"{name.upper()}_PORT": self.at.ports[name] for name in SERVICES},
+        }
+        gateway = Gateway(self.home.room() / "gateway", DEPLOY / "gateway" / "nginx.conf.template", ports)
+        url = self.at.http("gateway")
+        return Spec("gateway", gateway.program, lambda: answers(f"{url}/api/events"), gateway.prepare, url=url)
+
+    def _python(self, module: str, arguments: dict[str, str]) -> Program:
+        flat = [part for pair in arguments.items() for part in pair]
+        return Program([sys.executable, "-m", module, *flat], self._environment(), self.home.folder)
+
+    def _environment(self) -> dict[str, str]:
+        return {**base_environment(self.home.folder), "PYTHONUNBUFFERED": "1", "BOXOFFICE_MODE": "sandbox"}
+
+    def _provision(self) -> None:
+        passwords = {f"{role}_password": password for role, password in self.known.database_passwords.items()}
+        self.database_server.run_script(DEPLOY / "postgres" / "provision.sql", passwords)
+
+    def _migrate(self) -> None:
+        variables = operator_variables(self.at, self.known, self.webhook_secret)
+        credentials.write_private(self.home.environments / "operator.env", credentials.environment_file(variables))
+        log = self.home.log("migrate")
+        with log.open("wb") as output:
+            command = [str(Path(sys.executable).with_name("boxoffice")), "migrate"]
+            ended = subprocess.run(  # the project's own command
+                command, env={**self._environment(), **variables}, stdout=output, stderr=subprocess.STDOUT, check=False
+            )
+        if ended.returncode != 0:
+            said = log.read_text().strip().splitlines()
+            raise RuntimeError(said[-1] if said else f"it ended with {ended.returncode}")
+
+    def _register_webhook(self) -> None:
+        """Tells the stand-in where payment listens. An endpoint of an earlier start only learns the new address."""
+        if own_stripe(self.known, os.environ):
+            return
+        url = f"{self.at.http('gateway')}/webhooks/stripe"
+        api = httpx2.Client(base_url=self.at.http("stripe"), auth=(self.known.stripe_api_key, ""), trust_env=False)
+        with api:
+            if self._webhook_file.exists():
+                endpoint = json.loads(self._webhook_file.read_text())["id"]
+                if api.post(f"/v1/webhook_endpoints/{endpoint}", data={"url": url}).is_success:
+                    return
+            answer = api.post("/v1/webhook_endpoints", data={"url": url, "enabled_events[]": "*"})
+        if not answer.is_success:
+            raise RuntimeError(f"the stand-in answered {answer.status_code}")
+        endpoint = answer.json()
+        credentials.write_private(self._webhook_file, json.dumps({"id": endpoint["id"], "secret": endpoint["secret"]}))
+
+
+def listens(port: int) -> bool:
+    """Something takes connections on 127.0.0.1:`port`."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def answers(url: str, auth: tuple[str, str] | None = None) -> bool:
+    """GET gives a 2xx."""
+    try:
+        return httpx2.get(url, auth=auth, timeout=3, trust_env=False).is_success
+    except httpx2.TransportError:
+        return False
