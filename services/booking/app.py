@@ -1,0 +1,42 @@
+"""Assembles booking."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+from chassis.app import Service, create_service
+from chassis.due import Sweep
+from chassis.settings import Shared, load
+from fastapi import FastAPI
+
+from booking import api, jobs
+from booking.consumers import consumers
+from booking.models import HOLDS
+from booking.settings import Settings
+from booking.stream import Changes
+
+
+def create_app() -> FastAPI:
+    """The service, configured by its environment."""
+    settings = load(Settings)
+    app = create_service(
+        "booking",
+        settings,
+        load(Shared),
+        routers=[api.router],
+        consumers=consumers,
+        parts=parts,
+        token_signing_key=settings.token_signing_key.get_secret_value(),
+    )
+    app.state.hold = timedelta(seconds=settings.hold_seconds)
+    return app
+
+
+@asynccontextmanager
+async def parts(service: Service) -> AsyncIterator[Sequence[Sweep]]:
+    """What only booking has: pages that wait, and holds that end."""
+    service.app.state.changes = Changes(service.database)
+    yield [Sweep(HOLDS, service.database, partial(jobs.end_hold, service.database))]

@@ -1,0 +1,130 @@
+"""The tables of booking. Migrations make them; these classes are how statements name their columns."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from chassis.due import Due
+from sqlalchemy import DateTime, Enum, MetaData, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from booking.domain import CancelledBy, Refusal, Status
+
+Instant = DateTime(timezone=True)
+WallClock = DateTime(timezone=False)
+StatusText = Enum(Status, native_enum=False, values_callable=lambda statuses: [status.value for status in statuses])
+
+
+class Table(SQLModel):
+    """Base of booking's tables: table names of different services do not clash where one process holds several."""
+
+    metadata = MetaData()
+
+
+class Event(Table, table=True):
+    """An event that is sold. `starts_at` and `ends_at` are the instants of the local times in `timezone`."""
+
+    __tablename__ = "events"
+
+    id: UUID = Field(primary_key=True)
+    name: str
+    venue: str
+    local_start: datetime = Field(sa_type=WallClock)
+    local_end: datetime = Field(sa_type=WallClock)
+    timezone: str
+    starts_at: datetime = Field(sa_type=Instant)
+    ends_at: datetime = Field(sa_type=Instant)
+    currency: str
+    refund_policy: dict[str, Any] = Field(sa_type=JSONB)
+    created_at: datetime = Field(sa_type=Instant)
+    cancelled_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class TicketType(Table, table=True):
+    """A price of an event and its seats: held by unpaid bookings, sold to confirmed ones."""
+
+    __tablename__ = "ticket_types"
+
+    id: UUID = Field(primary_key=True)
+    event_id: UUID
+    position: int
+    name: str
+    price_minor: int
+    tax_rate_bp: int
+    capacity: int
+    held: int = 0
+    sold: int = 0
+
+
+class Booking(Table, table=True):
+    """A booking with everything frozen that its price and its refund depend on.
+
+    `version` counts the events that it published, `revision` every change of what a reader sees. `expiry_due_at` is the job of
+    ending the hold; `hold_expires_at` is the fact that its buyer was told. `received_at` is when a cancellation reached us.
+    """
+
+    __tablename__ = "bookings"
+
+    id: UUID = Field(primary_key=True)
+    event_id: UUID
+    status: Status = Field(sa_type=StatusText)
+    version: int
+    revision: int
+    event_facts: dict[str, Any] = Field(sa_type=JSONB)
+    refund_policy: dict[str, Any] = Field(sa_type=JSONB)
+    currency: str
+    total_minor: int
+    tax_minor: int
+    contact: str
+    email_index: str
+    issued_tickets: str
+    placed_at: datetime = Field(sa_type=Instant)
+    hold_expires_at: datetime = Field(sa_type=Instant)
+    expiry_due_at: datetime | None = Field(default=None, sa_type=Instant)
+    payment_id: UUID | None = None
+    payment_version: int = 0
+    paid_at: datetime | None = Field(default=None, sa_type=Instant)
+    unavailable_reason: Refusal | None = Field(default=None, sa_type=Text)
+    confirmed_at: datetime | None = Field(default=None, sa_type=Instant)
+    cancelled_by: CancelledBy | None = Field(default=None, sa_type=Text)
+    received_at: datetime | None = Field(default=None, sa_type=Instant)
+    refunded_minor: int = 0
+    refund_failed_minor: int = 0
+
+
+class Ticket(Table, table=True):
+    """One line of a booking: one seat at a frozen price. Never changed.
+
+    Its code is made with it and is shown once the booking is confirmed; the codes rest sealed in `Booking.issued_tickets`.
+    """
+
+    __tablename__ = "tickets"
+
+    id: UUID = Field(primary_key=True)
+    booking_id: UUID
+    ticket_type_id: UUID
+    position: int
+    name: str
+    gross_minor: int
+    tax_minor: int
+    tax_rate_bp: int
+    code_index: str
+
+
+class BookingRefund(Table, table=True):
+    """The last thing that refund said about one refund of a booking."""
+
+    __tablename__ = "booking_refunds"
+
+    id: UUID = Field(primary_key=True)
+    booking_id: UUID
+    version: int
+    amount_minor: int
+    completed: bool
+
+
+HOLDS = Due("booking-holds", Booking, "expiry_due_at", lease=timedelta(seconds=30))
+"""Unpaid bookings whose hold ends."""

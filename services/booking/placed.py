@@ -1,0 +1,203 @@
+"""A placed booking: how it is read, locked, changed and shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from chassis import outbox
+from chassis.crypto import Sealer
+from chassis.db import Transaction, table
+from chassis.errors import NotFound
+from contracts.booking import BookingConfirmed, EventFacts, PolicySnapshot
+from contracts.event import Event as Published
+from contracts.money import Money
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from booking import domain, seats
+from booking.domain import RefundState, Status
+from booking.models import Booking, Ticket
+from booking.schemas import BookingRead, BookingSummary, Contact, TicketRead
+
+CONTACT = "booking.contact"
+TICKETS = "booking.tickets"
+EMAIL = "booking.email"
+
+
+@dataclass
+class Placed:
+    """A booking and its tickets."""
+
+    booking: Booking
+    tickets: list[Ticket]
+
+    @property
+    def price(self) -> Money:
+        """What the whole booking costs."""
+        return price(self.booking)
+
+    @property
+    def quantities(self) -> Counter[UUID]:
+        """Tickets of each type."""
+        return Counter(ticket.ticket_type_id for ticket in self.tickets)
+
+    @cached_property
+    def event(self) -> EventFacts:
+        """The event as it was sold."""
+        return EventFacts.model_validate(self.booking.event_facts)
+
+
+async def load(tx: Transaction, booking_id: UUID, *, lock: bool = False) -> Placed:
+    """The booking, with `lock` alone in this transaction until it ends. Raises NotFound.
+
+    After a wait for the lock the booking is as the one before left it; its tickets never change.
+    """
+    statement = (
+        select(Booking, Ticket)
+        .join(Ticket, col(Ticket.booking_id) == col(Booking.id))
+        .where(col(Booking.id) == booking_id)
+        .order_by(col(Ticket.position))
+        .execution_options(populate_existing=True)
+    )
+    if lock:
+        statement = statement.with_for_update(of=Booking, key_share=True)
+    rows = (await tx.execute(statement)).all()
+    if not rows:
+        raise NotFound("booking")
+    return Placed(rows[0][0], [ticket for _, ticket in rows])
+
+
+async def change(tx: Transaction, placed: Placed, after: Status, *events: Published, **values: Any) -> None:
+    """Writes the new state with its events as one statement, then moves the seats: the rows that many wait for come last.
+
+    Seats that a transition takes must have been taken before (`seats.take`), since there may be none.
+    """
+    bookings, booking = table(Booking), placed.booking
+    written = {
+        "status": after,
+        "version": booking.version + len(events),
+        "revision": booking.revision + 1,
+        "expiry_due_at": booking.expiry_due_at if after is Status.PENDING_PAYMENT else None,
+        **values,
+    }
+    statement = update(bookings).where(bookings.c.id == booking.id).values(written)
+    await tx.execute(outbox.with_events(tx, statement, *events) if events else statement)
+    by = domain.seats_between(booking.status, after)
+    if any(by) and sum(by) <= 0:
+        await seats.move(tx, placed.quantities, by)
+
+
+def stamp(tx: Transaction, booking: Booking) -> dict[str, Any]:
+    """What the next event of the booking begins with."""
+    return {"booking_id": booking.id, "version": booking.version + 1, "occurred_at": tx.now}
+
+
+def confirmation(placed: Placed, payment_id: UUID | None, *, version: int, occurred_at: datetime) -> BookingConfirmed:
+    """The event that issues the tickets; a free booking has no payment."""
+    booking = placed.booking
+    return BookingConfirmed(
+        booking_id=booking.id,
+        version=version,
+        occurred_at=occurred_at,
+        payment_id=payment_id,
+        event=placed.event,
+        total=placed.price,
+        contact=booking.contact,
+        tickets=booking.issued_tickets,
+    )
+
+
+def price(booking: Booking) -> Money:
+    """What the whole booking costs."""
+    return Money(booking.total_minor, booking.currency)
+
+
+def refund_state(booking: Booking) -> RefundState:
+    """What the customer sees about money that goes back.
+
+    Some is awaited where money came and the booking is not the buyer's: all of it after an expiry or the event's cancellation,
+    by the frozen policy after any other.
+    """
+    policy = PolicySnapshot.model_validate(booking.refund_policy)
+    if booking.paid_at is None or booking.status is Status.CONFIRMED:
+        awaited = False
+    elif booking.received_at is None or booking.cancelled_by == "event":
+        awaited = True
+    else:
+        awaited = domain.gives_back(
+            price(booking),
+            [(tier.hours_before, tier.percent) for tier in policy.tiers],
+            policy.fee_minor,
+            EventFacts.model_validate(booking.event_facts).starts_at,
+            booking.received_at,
+        )
+    return domain.refund_state(
+        price(booking),
+        refunded_minor=booking.refunded_minor,
+        failed_minor=booking.refund_failed_minor,
+        awaited=awaited,
+    )
+
+
+def shown(sealer: Sealer, placed: Placed) -> BookingRead:
+    """The booking as its holder and staff see it."""
+    booking = placed.booking
+    codes: dict[str, str] = {}
+    if booking.status is Status.CONFIRMED:
+        issued = sealer.unseal_json(booking.issued_tickets, TICKETS)
+        codes = {ticket["line_id"]: ticket["code"] for ticket in issued}
+    return BookingRead(
+        id=booking.id,
+        status=booking.status,
+        revision=booking.revision,
+        event=placed.event,
+        tickets=[
+            TicketRead(
+                id=ticket.id,
+                ticket_type_id=ticket.ticket_type_id,
+                name=ticket.name,
+                gross_minor=ticket.gross_minor,
+                tax_minor=ticket.tax_minor,
+                tax_rate_bp=ticket.tax_rate_bp,
+                code=codes.get(str(ticket.id)),
+            )
+            for ticket in placed.tickets
+        ],
+        total=placed.price,
+        tax_minor=booking.tax_minor,
+        refund_policy=PolicySnapshot.model_validate(booking.refund_policy),
+        contact=contact(sealer, booking),
+        placed_at=booking.placed_at,
+        hold_expires_at=booking.hold_expires_at if booking.status is Status.PENDING_PAYMENT else None,
+        payment_id=booking.payment_id,
+        confirmed_at=booking.confirmed_at,
+        cancelled_at=booking.received_at,
+        cancelled_by=booking.cancelled_by,
+        refund_state=refund_state(booking),
+        refunded_minor=booking.refunded_minor,
+    )
+
+
+def listed(sealer: Sealer, booking: Booking) -> BookingSummary:
+    """The booking as a line of a list."""
+    return BookingSummary(
+        id=booking.id,
+        status=booking.status,
+        event_id=booking.event_id,
+        event_name=booking.event_facts["name"],
+        total=price(booking),
+        contact=contact(sealer, booking),
+        placed_at=booking.placed_at,
+        refund_state=refund_state(booking),
+        refunded_minor=booking.refunded_minor,
+    )
+
+
+def contact(sealer: Sealer, booking: Booking) -> Contact:
+    """Who gets the tickets. It was checked when it was sealed."""
+    return Contact.model_construct(**sealer.unseal_json(booking.contact, CONTACT))

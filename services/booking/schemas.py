@@ -1,0 +1,220 @@
+"""What booking's HTTP interface takes and gives."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from contracts.booking import EventFacts, PolicySnapshot
+from contracts.money import EXPONENTS, LARGEST_AMOUNT_MINOR, Money
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NaiveDatetime, StrictInt, StringConstraints
+
+from booking.domain import TICKETS_MAX, CancelledBy, RefundState, Status
+
+SEATS_MAX = 1_000_000
+TICKET_TYPES_MAX = 50
+EMAIL_LENGTH_MAX = 254
+
+
+def _one_line(text: str) -> str:
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise ValueError("must not hold control characters")
+    return text
+
+
+def _enabled_currency(code: str) -> str:
+    if code not in EXPONENTS:
+        raise ValueError("is not an enabled currency")
+    return code
+
+
+def _email(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError:
+        # The library's sentence may quote the address.
+        raise ValueError("is not an e-mail address") from None
+
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=EMAIL_LENGTH_MAX),
+    AfterValidator(_one_line),
+    AfterValidator(_email),
+]
+Currency = Annotated[str, AfterValidator(_enabled_currency)]
+
+
+class Body(BaseModel):
+    """A request's body: a field that is not known is refused, since it would be meant and not done."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TierCreate(Body):
+    """`percent` goes back when the cancellation is received at least `hours_before` the start."""
+
+    hours_before: StrictInt = Field(ge=0, le=100_000)
+    percent: StrictInt = Field(ge=0, le=100)
+
+
+class RefundPolicyCreate(Body):
+    """Which part of the price goes back, by the instant of the cancellation."""
+
+    policy_id: Line = "default"
+    policy_version: StrictInt = Field(1, ge=1, le=1_000_000)
+    tiers: tuple[TierCreate, ...] = Field(
+        (TierCreate(hours_before=48, percent=100), TierCreate(hours_before=24, percent=50)), max_length=20
+    )
+    fee_minor: StrictInt = Field(0, ge=0, le=LARGEST_AMOUNT_MINOR)
+
+
+class TicketTypeCreate(Body):
+    """A price, tax included, and how many seats it is for."""
+
+    name: Line
+    price_minor: StrictInt = Field(ge=0, le=LARGEST_AMOUNT_MINOR)
+    tax_rate_bp: StrictInt = Field(0, ge=0, le=10_000, description="tax rate in basis points: 1900 is 19 %")
+    capacity: StrictInt = Field(ge=0, le=SEATS_MAX)
+
+
+class EventCreate(Body):
+    """Times are those on the clocks of `timezone`. `fold` 1 means the second of an hour that clocks show twice."""
+
+    name: Line
+    venue: Line
+    local_start: NaiveDatetime
+    local_end: NaiveDatetime
+    local_start_fold: Literal[0, 1] | None = None
+    local_end_fold: Literal[0, 1] | None = None
+    timezone: str = Field(max_length=100)
+    currency: Currency
+    ticket_types: tuple[TicketTypeCreate, ...] = Field(min_length=1, max_length=TICKET_TYPES_MAX)
+    refund_policy: RefundPolicyCreate = RefundPolicyCreate()
+
+
+class TicketTypeRead(BaseModel):
+    """A price and its free seats at this moment."""
+
+    id: UUID
+    name: str
+    price: Money
+    tax_rate_bp: int
+    capacity: int
+    available: int
+
+
+class EventRead(BaseModel):
+    """An event as anyone sees it."""
+
+    id: UUID
+    name: str
+    venue: str
+    local_start: datetime
+    local_end: datetime
+    timezone: str
+    starts_at: datetime
+    ends_at: datetime
+    currency: str
+    status: Literal["on_sale", "started", "cancelled"]
+    refund_policy: PolicySnapshot
+    ticket_types: list[TicketTypeRead]
+
+
+class EventPage(BaseModel):
+    """Events in the order of their start; `next_cursor` asks for those after them."""
+
+    items: list[EventRead]
+    next_cursor: UUID | None
+
+
+class Item(Body):
+    """Tickets of one type."""
+
+    ticket_type_id: UUID
+    quantity: StrictInt = Field(ge=1, le=TICKETS_MAX)
+
+
+class Contact(Body):
+    """Who gets the tickets."""
+
+    name: Line
+    email: Email
+
+
+class BookingCreate(Body):
+    """What is bought, and for whom."""
+
+    event_id: UUID
+    items: tuple[Item, ...] = Field(min_length=1, max_length=TICKETS_MAX)
+    contact: Contact
+
+
+class BookingCancel(Body):
+    """Nothing is asked for: the instant and the caller decide."""
+
+
+class TicketRead(BaseModel):
+    """One ticket. Its code is there while the booking is confirmed."""
+
+    id: UUID
+    ticket_type_id: UUID
+    name: str
+    gross_minor: int
+    tax_minor: int
+    tax_rate_bp: int
+    code: str | None
+
+
+class BookingRead(BaseModel):
+    """A booking as its holder and staff see it. `revision` only grows: a view with a lower one is older."""
+
+    id: UUID
+    status: Status
+    revision: int
+    event: EventFacts
+    tickets: list[TicketRead]
+    total: Money
+    tax_minor: int
+    refund_policy: PolicySnapshot
+    contact: Contact
+    placed_at: datetime
+    hold_expires_at: datetime | None = Field(description="absent once the seats no longer wait for a payment")
+    payment_id: UUID | None
+    confirmed_at: datetime | None
+    cancelled_at: datetime | None = Field(description="instant at which the cancellation was received")
+    cancelled_by: CancelledBy | None
+    refund_state: RefundState
+    refunded_minor: int
+
+
+class BookingPlacedRead(BaseModel):
+    """The new booking and the token that opens it."""
+
+    booking: BookingRead
+    access_token: str
+
+
+class BookingSummary(BaseModel):
+    """A booking in a list."""
+
+    id: UUID
+    status: Status
+    event_id: UUID
+    event_name: str
+    total: Money
+    contact: Contact
+    placed_at: datetime
+    refund_state: RefundState
+    refunded_minor: int
+
+
+class BookingPage(BaseModel):
+    """Bookings, the newest first; `next_cursor` asks for those before them."""
+
+    items: list[BookingSummary]
+    next_cursor: UUID | None

@@ -1,0 +1,147 @@
+"""What happens to a booking's money, as payment and refund tell it: one function for each of their events.
+
+Events come in any order and more than once. The booking keeps the version of the last payment event that it applied; an older
+one has nothing to say.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from chassis.db import Transaction, table
+from contracts.booking import BookingExpired, SeatsSecured, SeatsUnavailable
+from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
+from contracts.refund import RefundCompleted, RefundFailed
+from sqlalchemy import case, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from booking import domain, seats
+from booking.domain import PaymentMismatch, Refusal, Status, Trigger
+from booking.models import Booking, BookingRefund
+from booking.placed import Placed, change, confirmation, load, stamp
+
+log = structlog.get_logger(__name__)
+
+
+async def authorize(tx: Transaction, event: PaymentAuthorized) -> None:
+    """Secures the seats of an authorized payment, or says that there are none."""
+    placed = await load(tx, event.booking_id, lock=True)
+    if not _news(placed, event):
+        return
+    domain.pays(event.amount, placed.price)
+    refusal = await _refusal(tx, placed, Trigger.PAYMENT_AUTHORIZED)
+    if refusal is not None:
+        await _refuse(tx, placed, event, refusal)
+        return
+    secured = SeatsSecured(**stamp(tx, placed.booking), payment_id=event.payment_id)
+    after = domain.next_status(placed.booking.status, Trigger.PAYMENT_AUTHORIZED)
+    await change(tx, placed, after, secured, **_noted(event))
+
+
+async def confirm(tx: Transaction, event: PaymentSucceeded) -> None:
+    """Confirms a paid booking; one that could not be authorized first takes its seats now, or says that there are none."""
+    placed = await load(tx, event.booking_id, lock=True)
+    if not _news(placed, event):
+        return
+    domain.pays(event.amount, placed.price)
+    booking = placed.booking
+    if booking.status is Status.CANCELLED or booking.unavailable_reason is not None:
+        # Refund was told already; that the money did come decides what the customer sees.
+        await change(tx, placed, booking.status, paid_at=tx.now, **_noted(event))
+        return
+    refusal = await _refusal(tx, placed, Trigger.PAYMENT_SUCCEEDED)
+    if refusal is not None:
+        await _refuse(tx, placed, event, refusal, paid_at=tx.now)
+        return
+    after = domain.next_status(booking.status, Trigger.PAYMENT_SUCCEEDED)
+    confirmed = confirmation(placed, event.payment_id, version=booking.version + 1, occurred_at=tx.now)
+    await change(tx, placed, after, confirmed, paid_at=tx.now, confirmed_at=tx.now, **_noted(event))
+
+
+async def fail(tx: Transaction, event: PaymentFailed) -> None:
+    """Frees the seats of a booking whose payment is over without money."""
+    placed = await load(tx, event.booking_id, lock=True)
+    if not _news(placed, event):
+        return
+    booking = placed.booking
+    if booking.status in {Status.EXPIRED, Status.CANCELLED}:
+        await change(tx, placed, booking.status, **_noted(event))
+        return
+    after = domain.next_status(booking.status, Trigger.PAYMENT_FAILED)
+    await change(tx, placed, after, BookingExpired(**stamp(tx, booking)), **_noted(event))
+
+
+async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed) -> None:
+    """Keeps the last word on each refund; what went back is the sum of those that reached the buyer."""
+    placed = await load(tx, event.booking_id, lock=True)
+    if event.amount.currency != placed.booking.currency:
+        raise PaymentMismatch(f"the refund is of {event.amount}, the booking is in {placed.booking.currency}")
+    refunds, bookings = table(BookingRefund), table(Booking)
+    told = insert(refunds).values(
+        id=event.refund_id,
+        booking_id=event.booking_id,
+        version=event.version,
+        amount_minor=event.amount.amount_minor,
+        completed=isinstance(event, RefundCompleted),
+    )
+    await tx.execute(
+        told.on_conflict_do_update(
+            index_elements=[refunds.c.id],
+            set_={"version": told.excluded.version, "completed": told.excluded.completed},
+            where=refunds.c.version < told.excluded.version,
+        )
+    )
+    completed = func.coalesce(func.sum(case((refunds.c.completed, refunds.c.amount_minor), else_=0)), 0)
+    failed = func.coalesce(func.sum(case((refunds.c.completed, 0), else_=refunds.c.amount_minor)), 0)
+    of_booking = refunds.c.booking_id == event.booking_id
+    await tx.execute(
+        update(bookings)
+        .where(bookings.c.id == event.booking_id)
+        .values(
+            refunded_minor=select(completed).where(of_booking).scalar_subquery(),
+            refund_failed_minor=select(failed).where(of_booking).scalar_subquery(),
+            revision=bookings.c.revision + 1,
+        )
+    )
+
+
+PaymentEvent = PaymentAuthorized | PaymentSucceeded | PaymentFailed
+
+
+def _news(placed: Placed, event: PaymentEvent) -> bool:
+    """Whether it is newer than what was applied. Raises PaymentMismatch for a second payment of the booking."""
+    booking = placed.booking
+    if booking.payment_id not in {None, event.payment_id}:
+        raise PaymentMismatch(f"payment {event.payment_id} is not the booking's payment {booking.payment_id}")
+    return event.version > booking.payment_version
+
+
+def _noted(event: PaymentEvent) -> dict[str, Any]:
+    return {"payment_id": event.payment_id, "payment_version": event.version}
+
+
+async def _refusal(tx: Transaction, placed: Placed, trigger: Trigger) -> Refusal | None:
+    """Why the payment gets no seats; None when they are the buyer's. Takes them anew where the hold had ended.
+
+    What was refused once stays refused: payment and refund were told, and the money is on its way back.
+    """
+    booking = placed.booking
+    if booking.unavailable_reason is not None:
+        return booking.unavailable_reason
+    if booking.status is Status.CANCELLED:
+        return "event_cancelled" if booking.cancelled_by == "event" else "booking_cancelled"
+    by = domain.seats_between(booking.status, domain.next_status(booking.status, trigger))
+    if sum(by) <= 0:
+        return None
+    if await seats.take(tx, placed.quantities, by):
+        log.info("late payment took its seats again", booking_id=str(booking.id))
+        return None
+    return "sold_out"
+
+
+async def _refuse(
+    tx: Transaction, placed: Placed, event: PaymentAuthorized | PaymentSucceeded, reason: Refusal, **values: Any
+) -> None:
+    unavailable = SeatsUnavailable(**stamp(tx, placed.booking), payment_id=event.payment_id, reason=reason)
+    await change(tx, placed, placed.booking.status, unavailable, unavailable_reason=reason, **values, **_noted(event))
