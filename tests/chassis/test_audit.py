@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,13 @@ from sqlalchemy.exc import ProgrammingError
 from tests.support.service import as_role, fresh_database
 
 REFUND = UUID("01936f3e-0000-7000-8000-000000000001")
+
+
+class SummerClock:
+    """Tells the instant in another zone than the database does."""
+
+    def now(self) -> datetime:
+        return SystemClock().now().astimezone(timezone(timedelta(hours=2)))
 
 
 @dataclass
@@ -53,7 +61,7 @@ class Chain:
 async def chain(postgres_url: str) -> AsyncIterator[Chain]:
     url = await fresh_database("refund", postgres_url)
     await asyncio.to_thread(command.upgrade, _config("chassis", "refund", as_role(url, "refund_owner")), "head")
-    database = Database.connect(as_role(url, "refund"), SystemClock(), SystemIds(), pool=5)
+    database = Database.connect(as_role(url, "refund"), SummerClock(), SystemIds(), pool=5)
     superuser: asyncpg.Connection = await asyncpg.connect(url)
     yield Chain(database, superuser)
     await superuser.close()

@@ -191,6 +191,7 @@ ATTACKS = {
     "never expires": staff_token(exp=float("inf")),
     "not a number": staff_token(exp=float("nan")),
     "exp is true": staff_token(exp=True),
+    "nbf is true": staff_token(nbf=True),
     "no exp": staff_token(exp=None),
     "no nbf": staff_token(nbf=None),
     "no iat": staff_token(iat=None),

@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 import time
@@ -68,12 +69,13 @@ def test_what_is_below_the_level_is_not_written(lines: Lines) -> None:
 
 
 def test_a_librarys_own_handler_does_not_write_past_the_redaction(lines: Lines) -> None:
-    library = logging.getLogger("eager.library")
-    library.addHandler(logging.StreamHandler())
+    library, own = logging.getLogger("eager.library"), io.StringIO()
+    library.addHandler(logging.StreamHandler(own))
     library.propagate = False
     logs.configure("booking", "info")
     library.error("mail to ada@example.org")
     (line,) = lines()
+    assert own.getvalue() == ""
     assert line["event"] == f"mail to {MASK}"
 
 
