@@ -45,7 +45,7 @@ format: ready  ## put the code into its form
 	$(BIN)/ruff format .
 
 verify: ready  ## compare databases, broker, provider, mails and CRM of the running stack
-	@eval "$$($(BOXOFFICE) env)" && $(BOXOFFICE) verify
+	@$(BOXOFFICE) verify
 
 bench: ready  ## how many bookings a second the running stack takes
 	@$(BIN)/python -m sandbox.bench

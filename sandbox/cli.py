@@ -15,11 +15,25 @@ import httpx2
 import typer
 
 from sandbox.launcher import control, install
-from sandbox.launcher.home import Home
+from sandbox.launcher.home import VARIABLE, Home
 
 commands = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 DAEMON_SECONDS_MAX = 20.0
+
+
+def _know_the_sandbox() -> dict[str, str]:
+    """Sets the operator's variables of the sandbox where none is set, and returns what it set."""
+    if any(name.startswith("OPS_") for name in os.environ):
+        return {}
+    known = {name: value for name, value in Home.chosen().operator_variables().items() if name not in os.environ}
+    os.environ.update(known)
+    return known
+
+
+# `boxoffice` loads this module before it runs a command. Without this, migrate, verify and the like would have to be told
+# where the sandbox of this clone is.
+ADOPTED = _know_the_sandbox()
 
 Process = Annotated[str, typer.Argument(help="Its name in `boxoffice status`.")]
 
@@ -100,7 +114,7 @@ def logs(process: Process, lines: Annotated[int, typer.Option(help="How many of 
 @commands.command()
 def env() -> None:
     """Print the operator's variables as exports: eval "$(boxoffice env)"."""
-    file = Home.chosen().environments / "operator.env"
+    file = Home.chosen().operator_file
     if not file.exists():
         _fail("There is no stack yet; run `boxoffice up` first.")
     print(file.read_text(), end="")
@@ -141,7 +155,8 @@ def _launch(home: Home) -> None:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "sandbox.launcher.daemon"],
             cwd=home.folder,
-            env={**os.environ, "BOXOFFICE_HOME": str(home.folder)},
+            env={name: value for name, value in os.environ.items() if name not in ADOPTED}
+            | {VARIABLE: str(home.folder)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

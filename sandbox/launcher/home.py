@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tempfile
 from pathlib import Path
@@ -35,6 +36,18 @@ class Home:
 
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"
+
+    @property
+    def operator_file(self) -> Path:
+        """Exports for the operator's commands, written at each start."""
+        return self.environments / "operator.env"
+
+    def operator_variables(self) -> dict[str, str]:
+        """What the operator file sets; nothing before the first start."""
+        if not self.operator_file.exists():
+            return {}
+        assignments = (shlex.split(line)[1] for line in self.operator_file.read_text().splitlines())
+        return dict(assignment.split("=", 1) for assignment in assignments)
 
     def make(self) -> None:
         """Makes the folders. Others may pass through to reach what runs as another user, but read nothing."""

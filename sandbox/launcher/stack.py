@@ -174,7 +174,7 @@ class Stack:
 
     def _migrate(self) -> None:
         variables = operator_variables(self.at, self.known, self.webhook_secret)
-        credentials.write_private(self.home.environments / "operator.env", credentials.environment_file(variables))
+        credentials.write_private(self.home.operator_file, credentials.environment_file(variables))
         log = self.home.log("migrate")
         with log.open("wb") as output:
             command = [str(Path(sys.executable).with_name("boxoffice")), "migrate"]
