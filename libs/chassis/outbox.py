@@ -51,7 +51,9 @@ def with_events(tx: Transaction, statement: Statement, *events: Event) -> Statem
 
 def _rows(tx: Transaction, events: tuple[Event, ...]) -> Insert:
     tx.after_commit(tx.database.wake_relay)
-    return insert(table(OutboxRow)).values([_row(tx, event) for event in events])
+    rows = [_row(tx, event) for event in events]
+    # SQLAlchemy compiles a statement with several VALUES anew each time, with all that it is joined to.
+    return insert(table(OutboxRow)).values(rows[0] if len(rows) == 1 else rows)
 
 
 def _row(tx: Transaction, event: Event) -> dict[str, Any]:
