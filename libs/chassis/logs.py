@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -32,7 +33,7 @@ _PATTERNS = (
     # User and password in an address, as drivers like to quote them.
     (re.compile(r"(://)[^\s/@:]*:[^\s/@]+@"), rf"\1{MASK}@"),
     # E-mail addresses, also with the @ written as %40 in a query.
-    (re.compile(r"\w[\w.+'%-]{0,63}(?:@|%40)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE), MASK),
+    (re.compile(r"\w[\w.+'%-]{0,63}(?:@|%40)[\w-]+(?:\.[\w-]+)+"), MASK),
     # JSON Web Tokens: a header in base64url always begins with {" and so with eyJ.
     (re.compile(r"(?<![A-Za-z0-9])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), MASK),
     (re.compile(r"(?i)\b(bearer|authorization\W+basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
@@ -40,10 +41,7 @@ _PATTERNS = (
     (re.compile(r"\b(?:sk|rk|pk)_(?:test|live)_\w+|\bwhsec_[\w+/=-]+|\b\w+_secret_\w+"), MASK),
     # name=value, "name": "value" and 'name': 'value' with a telling name, as in a repr or a form.
     (
-        re.compile(
-            r"""(?i)((?:password|passwd|client_secret|secret|api_key|access_token|refresh_token|token)["']?\s*[=:]\s*["']?)"""
-            r"""[^\s"'&,;)}\]]+"""
-        ),
+        re.compile(r"""(?i)((?:password|passwd|secret|api_key|token)["']?\s*[=:]\s*["']?)[^\s"'&,;)}\]]+"""),
         rf"\1{MASK}",
     ),
     # What pydantic and SQLAlchemy quote of the values that they refused.
@@ -51,6 +49,14 @@ _PATTERNS = (
     (re.compile(r"(?m)(\[parameters: ).*\]$"), rf"\1{MASK}]"),
 )
 
+_SUSPICIOUS = re.compile(
+    r"@|%40|eyJ|bearer|authorization|_test_|_live_|whsec_|secret|passw|token|api_key|input_value=|\[parameters: "
+    r"|\d(?:[ -]?\d){12}",
+    re.IGNORECASE,
+)
+"""Without one of these pieces neither `_PATTERNS` nor `_DIGITS` can match; one look for them is ten times as fast."""
+
+_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
 _DIGITS = re.compile(
     # Ids and hashes are passed over first: their digits may look like a card number.
     r"(?P<opaque>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![0-9a-f])[0-9a-f]{32,64}(?![0-9a-f]))"
@@ -121,26 +127,34 @@ class _StandardOutput(logging.StreamHandler[TextIO]):
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """The last processor before the line is written: nothing in `event` shows a secret or a person."""
-    return {redacted_text(key): _redacted(key, value, 0) for key, value in event.items()}
+    return {_redacted_key(key)[0]: _redacted(key, value, 0) for key, value in event.items()}
 
 
 def redacted_text(text: str) -> str:
     """`text` with e-mail addresses, tokens, keys, passwords in addresses and card numbers masked."""
+    if not _SUSPICIOUS.search(text):
+        return text
     for pattern, mask in _PATTERNS:
         text = pattern.sub(mask, text)
     return _DIGITS.sub(_card_masked, text)
+
+
+@lru_cache(maxsize=2048)
+def _redacted_key(key: str) -> tuple[str, bool]:
+    """How a key is shown, and whether its value is masked whatever it is."""
+    return redacted_text(key), _SECRET_KEY.search(key) is not None
 
 
 def _redacted(key: str, value: Any, depth: int) -> Any:
     match value:
         case None | bool() | float():
             return value
-        case _ if _SECRET_KEY.search(key) or depth > _DEPTH_MAX:
+        case _ if _redacted_key(key)[1] or depth > _DEPTH_MAX:
             return MASK
         case int():
             return value if redacted_text(str(value)) == str(value) else MASK
         case Mapping():
-            return {redacted_text(str(k)): _redacted(str(k), v, depth + 1) for k, v in value.items()}
+            return {_redacted_key(str(k))[0]: _redacted(str(k), v, depth + 1) for k, v in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_redacted("", item, depth + 1) for item in value]
         case _:
