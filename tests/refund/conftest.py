@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from tests.conftest import Vhost
 from tests.support.service import Running, running_service
 

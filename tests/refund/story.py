@@ -21,6 +21,7 @@ from contracts.event import Event
 from contracts.money import Money
 from contracts.payment import PaymentRefunded, PaymentRefundFailed, PaymentRefundRejected, PaymentSucceeded
 from contracts.refund import RefundApproved
+
 from tests.support.service import Running, eventually
 
 STANDARD = (PolicyTier(hours_before=48, percent=100), PolicyTier(hours_before=24, percent=50))
