@@ -69,7 +69,7 @@ class Database:
             pool_size=pool,
             max_overflow=0,
             pool_timeout=5,
-            pool_pre_ping=False,
+            hide_parameters=True,
             connect_args={
                 "timeout": 5,
                 "command_timeout": 20,

@@ -7,7 +7,7 @@ import sys
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -42,7 +42,14 @@ class Shared(BaseSettings):
     @field_validator("retry_delays_ms", mode="before")
     @classmethod
     def _delays(cls, value: object) -> object:
-        return tuple(int(part) for part in value.split(",")) if isinstance(value, str) else value
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("oidc_jwks_url")
+    @classmethod
+    def _keys_over_tls(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("mode") == "production" and not value.startswith("https://"):
+            raise ValueError("must begin with https:// in production")
+        return value
 
     @field_validator("roles", mode="before")
     @classmethod
