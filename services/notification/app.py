@@ -1,0 +1,44 @@
+"""Notification as an application: `uvicorn notification.app:create_app --factory`."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from chassis.app import Service, create_service
+from chassis.due import Sweep
+from chassis.settings import Shared, load
+from fastapi import FastAPI
+
+from notification.api import router
+from notification.consumers import consumers
+from notification.crm import Crm
+from notification.guard import Guard, Resolver, SystemResolver
+from notification.jobs import CallCentre, Lanes, PostOffice
+from notification.letters import Writer
+from notification.models import MAILS
+from notification.settings import Settings, refuse_in_production
+from notification.smtp import Mailer
+
+
+def create_app(resolver: Resolver | None = None, tls: ssl.SSLContext | None = None) -> FastAPI:
+    """The service as the environment describes it. `resolver` and `tls` are other people's DNS and certificates, for tests."""
+    settings, shared = load(Settings), load(Shared)
+    refuse_in_production(settings, shared)
+    guard = Guard(settings.webhook_allowed_hosts, resolver or SystemResolver())
+
+    @asynccontextmanager
+    async def parts(service: Service) -> AsyncIterator[Sequence[Sweep]]:
+        sender = settings.sender
+        writer = Writer(sender.display_name, shared.public_url)
+        post_office = PostOffice(service.database, service.sealer, Mailer(settings), writer, sender)
+        crm = Crm(guard, service.database.clock, tls)
+        calls = CallCentre(service.database, service.sealer, crm)
+        service.app.state.guard = guard
+        try:
+            yield Sweep(MAILS, service.database, post_office.send), Lanes(service.database, calls.drain)
+        finally:
+            await crm.close()
+
+    return create_service("notification", settings, shared, routers=[router], consumers=consumers, parts=parts)

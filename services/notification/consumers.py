@@ -1,0 +1,58 @@
+"""The events that notification consumes, each one call into the service."""
+
+from __future__ import annotations
+
+from chassis.consumers import Consumers
+from chassis.db import Transaction
+from contracts.booking import BookingCancelled, BookingConfirmed, BookingExpired, BookingPlaced
+from contracts.payment import PaymentAttemptFailed, PaymentVoided
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
+
+from notification import service
+
+consumers = Consumers("notification")
+
+
+@consumers.on(BookingPlaced)
+async def on_booking_placed(event: BookingPlaced, tx: Transaction) -> None:
+    await service.booking_placed(tx, event)
+
+
+@consumers.on(BookingConfirmed)
+async def on_booking_confirmed(event: BookingConfirmed, tx: Transaction) -> None:
+    await service.booking_confirmed(tx, event)
+
+
+@consumers.on(BookingExpired)
+async def on_booking_expired(event: BookingExpired, tx: Transaction) -> None:
+    await service.booking_expired(tx, event)
+
+
+@consumers.on(BookingCancelled)
+async def on_booking_cancelled(event: BookingCancelled, tx: Transaction) -> None:
+    await service.booking_cancelled(tx, event)
+
+
+@consumers.on(PaymentAttemptFailed)
+async def on_payment_attempt_failed(event: PaymentAttemptFailed, tx: Transaction) -> None:
+    await service.payment_attempt_failed(tx, event)
+
+
+@consumers.on(PaymentVoided)
+async def on_payment_voided(event: PaymentVoided, tx: Transaction) -> None:
+    await service.payment_voided(tx, event)
+
+
+@consumers.on(RefundCompleted)
+async def on_refund_completed(event: RefundCompleted, tx: Transaction) -> None:
+    await service.refund_completed(tx, event)
+
+
+@consumers.on(RefundFailed)
+async def on_refund_failed(event: RefundFailed, tx: Transaction) -> None:
+    await service.refund_failed(tx, event)
+
+
+@consumers.on(RefundDeclined)
+async def on_refund_declined(event: RefundDeclined, tx: Transaction) -> None:
+    await service.refund_declined(tx, event)

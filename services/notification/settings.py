@@ -1,0 +1,66 @@
+"""What notification is told: variables that begin with NOTIFICATION_."""
+
+from __future__ import annotations
+
+import sys
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Annotated
+
+from chassis.settings import ServiceSettings, Shared
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+
+class Settings(ServiceSettings):
+    """The mail server, the sender, and the hosts that may be called although they are internal."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTIFICATION_", extra="ignore")
+
+    smtp_host: str
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = True
+    mail_from: str
+    webhook_allowed_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
+
+    @field_validator("mail_from")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        sender_of(value)
+        return value
+
+    @field_validator("webhook_allowed_hosts", mode="before")
+    @classmethod
+    def _hosts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        hosts = frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+        if wrong := [host for host in hosts if not host.rpartition(":")[2].isdecimal() or not host.rpartition(":")[0]]:
+            raise ValueError(f"{', '.join(sorted(wrong))} is not host:port")
+        return hosts
+
+    @property
+    def sender(self) -> Address:
+        """Who mails are from; the name is what a buyer sees of the organiser."""
+        return sender_of(self.mail_from)
+
+
+def sender_of(mail_from: str) -> Address:
+    """The address in `Name <local@domain>` or `local@domain`. Raises ValueError where there is none."""
+    name, address = parseaddr(mail_from)
+    local, _, domain = address.rpartition("@")
+    if not local or not domain or not domain.isascii() or any(mark in mail_from for mark in "\r\n\0"):
+        raise ValueError("it is not a mail address such as Tickets <tickets@example.org>")
+    return Address(name or domain, local, domain)
+
+
+def refuse_in_production(settings: Settings, shared: Shared) -> None:
+    """Exits where a setting that only a sandbox may have is set in production."""
+    if shared.mode == "production" and settings.webhook_allowed_hosts:
+        print(  # noqa: T201  # logging is not configured yet
+            "NOTIFICATION_WEBHOOK_ALLOWED_HOSTS is set: internal addresses may only be called where BOXOFFICE_MODE is sandbox.",
+            file=sys.stderr,
+        )
+        sys.exit(78)  # EX_CONFIG of sysexits.h

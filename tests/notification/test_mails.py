@@ -1,0 +1,207 @@
+"""From an event to the buyer's mailbox, over real RabbitMQ, PostgreSQL and SMTP."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from contracts.booking import BookingCancelled, BookingExpired
+from contracts.money import Money
+from contracts.payment import PaymentAttemptFailed, PaymentVoided
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
+
+from tests.notification.conftest import EMAIL, STARTS_AT, TICKETS, Office, html_of, plain
+from tests.support.service import eventually
+
+
+async def test_a_confirmation_brings_one_mail_with_tickets(office: Office) -> None:
+    booking_id = await office.book()
+    confirmed = office.confirmed(booking_id)
+    event_id = await office.running.deliver_and_wait(confirmed)
+    await office.running.deliver(confirmed, event_id)
+    await office.running.deliver(confirmed)  # published anew under another id: still the same transition
+    (mail,) = await office.mails(booking_id)
+
+    assert mail["To"].addresses[0].addr_spec == EMAIL
+    assert mail["Subject"] == "Your tickets for Goldberg Variations"
+    row = await office.message_once(booking_id, status="sent")
+    assert mail["Message-ID"] == row.message_id
+    assert row.attempts == 1
+    assert row.next_attempt_at is None
+
+    text = plain(mail)
+    html = html_of(mail)
+    for shown in (text, html):
+        assert "€89.00" in shown
+        assert "20:00 to 22:00 (UTC+01:00, Europe/Berlin)" in shown
+        assert "until Thu, 27 March 2031, 20:00 (UTC+01:00)" in shown
+        for ticket in TICKETS:
+            assert ticket["code"] in shown
+    images = {part["Content-ID"]: part for part in mail.walk() if part.get_content_type() == "image/png"}
+    assert len(images) == len(TICKETS)
+    for ticket in TICKETS:
+        assert f'src="cid:{ticket["line_id"]}@tickets"' in html
+        assert images[f"<{ticket['line_id']}@tickets>"].get_content().startswith(b"\x89PNG")
+    (calendar,) = [part for part in mail.iter_attachments() if part.get_content_type() == "text/calendar"]
+    assert "DTSTART;TZID=Europe/Berlin:20310329T200000" in calendar.get_content()
+
+
+async def test_tickets_do_not_wait_for_the_facts_of_the_booking(office: Office) -> None:
+    booking_id = uuid4()
+    await office.running.deliver_and_wait(office.confirmed(booking_id, total=0))
+    (mail,) = await office.mails(booking_id)
+    assert "Total paid: free" in plain(mail)
+
+
+async def test_a_paid_confirmation_gives_the_policy_half_a_minute_to_arrive(office: Office) -> None:
+    booking_id = uuid4()
+    await office.running.deliver_and_wait(office.confirmed(booking_id))
+    row = await office.message_once(booking_id, status="queued", attempts=0)
+    assert timedelta(seconds=29) < row.next_attempt_at - row.created_at < timedelta(seconds=31)
+    await office.running.deliver_and_wait(await office.placed(booking_id))
+    await office.make_due(booking_id=booking_id)
+    (mail,) = await office.mails(booking_id)
+    assert "100% back" in plain(mail)
+
+
+async def test_a_cancellation_that_overtakes_its_booking_waits_and_comes_second(office: Office) -> None:
+    booking_id = uuid4()
+    cancelled = BookingCancelled(
+        version=4,
+        occurred_at=datetime.now(UTC),
+        booking_id=booking_id,
+        by="customer",
+        was="confirmed",
+        received_at=STARTS_AT - timedelta(hours=30),
+        line_ids=(),
+    )
+    await office.running.deliver(cancelled)
+    await office.running.deliver_and_wait(await office.placed(booking_id))
+    await office.running.deliver_and_wait(office.confirmed(booking_id))
+    confirmation, cancellation = await office.mails(booking_id, 2)
+    assert confirmation["X-Boxoffice-Template"] == "confirmation"
+    assert cancellation["X-Boxoffice-Template"] == "booking_cancelled"
+    assert "gets\n50% of the price back" in plain(cancellation)
+    (calendar,) = [part for part in cancellation.iter_attachments() if part.get_content_type() == "text/calendar"]
+    assert "METHOD:CANCEL" in calendar.get_content()
+    assert await office.running.parked(BookingCancelled) == 0
+
+
+async def test_mails_of_a_booking_keep_their_order_while_the_server_is_down(office: Office) -> None:
+    booking_id = await office.book()
+    office.mailbox.say = lambda stage, _: "451 later" if stage == "rcpt" else None
+    await office.running.deliver_and_wait(office.confirmed(booking_id))
+    await eventually(lambda: _attempts(office, booking_id, 1))
+    payment_id, refund_id = uuid4(), uuid4()
+    refunded = RefundCompleted(
+        version=1,
+        occurred_at=datetime.now(UTC),
+        refund_id=refund_id,
+        booking_id=booking_id,
+        payment_id=payment_id,
+        amount=Money(4450, "EUR"),
+        reason="goodwill",
+    )
+    await office.running.deliver_and_wait(refunded)
+    await eventually(lambda: _postponed(office, booking_id))
+    office.mailbox.say = lambda _stage, _recipient: None
+    messages = await office.messages(booking_id)
+    await office.make_due(id=messages[0].id)
+    first, second = await office.mails(booking_id, 2)
+    assert [first["X-Boxoffice-Template"], second["X-Boxoffice-Template"]] == ["confirmation", "refund_sent"]
+    assert "€44.50 is on its way back to you" in plain(second)
+    assert second["References"] == first["References"]
+
+
+async def _attempts(office: Office, booking_id: object, count: int) -> bool:
+    messages = await office.messages(booking_id)  # type: ignore[arg-type]
+    return messages[0].attempts >= count and messages[0].last_error is not None
+
+
+async def _postponed(office: Office, booking_id: object) -> bool:
+    second = (await office.messages(booking_id))[1]  # type: ignore[arg-type]
+    return bool(second.attempts == 0 and second.next_attempt_at > second.created_at + timedelta(seconds=30))
+
+
+async def test_a_hold_that_lapses_is_written_of_only_after_a_failed_payment(office: Office) -> None:
+    quiet, tried, late = [await office.book() for _ in range(3)]
+    for booking_id in (quiet, tried):
+        if booking_id == tried:
+            await office.running.deliver_and_wait(_attempt_failed(booking_id))
+        await office.running.deliver_and_wait(_expired(booking_id))
+    await office.running.deliver_and_wait(_expired(late))
+    await office.running.deliver_and_wait(_attempt_failed(late))
+    for booking_id in (tried, late):
+        (mail,) = await office.mails(booking_id)
+        assert mail["X-Boxoffice-Template"] == "hold_expired"
+        assert "You have not been charged" in plain(mail)
+    assert await office.messages(quiet) == []
+
+
+async def test_an_expiry_that_comes_after_the_confirmation_is_not_written_of(office: Office) -> None:
+    booking_id = await office.book()
+    await office.running.deliver_and_wait(_attempt_failed(booking_id))
+    await office.running.deliver_and_wait(office.confirmed(booking_id, version=4))
+    await office.running.deliver_and_wait(_expired(booking_id))
+    await office.mails(booking_id)
+    assert [row.template for row in await office.messages(booking_id)] == ["confirmation"]
+
+
+async def test_a_void_is_written_of_only_when_seats_were_gone_for_reserved_money(office: Office) -> None:
+    booking_id = await office.book()
+    for was_authorized, reason in (
+        (True, "booking_cancelled"),
+        (False, "seats_unavailable"),
+        (True, "seats_unavailable"),
+    ):
+        voided = PaymentVoided(
+            version=1,
+            occurred_at=datetime.now(UTC),
+            payment_id=uuid4(),
+            booking_id=booking_id,
+            amount=Money(8900, "EUR"),
+            was_authorized=was_authorized,
+            reason=reason,
+        )
+        await office.running.deliver_and_wait(voided)
+    (mail,) = await office.mails(booking_id)
+    assert mail["Subject"] == "You have not been charged for Goldberg Variations"
+    assert len(await office.messages(booking_id)) == 1
+
+
+async def test_each_outcome_of_a_refund_is_written_of(office: Office) -> None:
+    booking_id = await office.book()
+    await office.running.deliver_and_wait(office.confirmed(booking_id))
+    refund_id, payment_id, now = uuid4(), uuid4(), datetime.now(UTC)
+    refund = {"refund_id": refund_id, "booking_id": booking_id, "occurred_at": now}
+    money = {"payment_id": payment_id, "amount": Money(100, "EUR")}
+    declined = RefundDeclined(version=4, rule="less than 24 hours <b>before</b> the start", **refund)
+    await office.running.deliver(declined)  # waits for the cancellation that it decides on
+    await office.running.deliver_and_wait(RefundCompleted(version=1, reason="other", **refund, **money))
+    await office.running.deliver_and_wait(RefundFailed(version=2, reason="expired_or_canceled_card", **refund, **money))
+    await office.running.deliver_and_wait(RefundCompleted(version=3, reason="other", **refund, **money))
+    await office.running.deliver_and_wait(_cancelled(booking_id))
+    mails = await office.mails(booking_id, 6)
+    templates = [mail["X-Boxoffice-Template"] for mail in mails]
+    assert templates == [
+        "confirmation", "refund_sent", "refund_failed", "refund_sent", "booking_cancelled", "nothing_to_refund",
+    ]  # fmt: skip
+    assert "less than 24 hours &lt;b&gt;before&lt;/b&gt; the start" in html_of(mails[-1])
+    assert len({mail["Message-ID"] for mail in mails}) == len(mails)
+
+
+def _expired(booking_id: object) -> BookingExpired:
+    return BookingExpired(version=2, occurred_at=datetime.now(UTC), booking_id=booking_id)
+
+
+def _attempt_failed(booking_id: object) -> PaymentAttemptFailed:
+    return PaymentAttemptFailed(
+        version=1, occurred_at=datetime.now(UTC), payment_id=uuid4(), booking_id=booking_id, attempts_left=4
+    )
+
+
+def _cancelled(booking_id: object) -> BookingCancelled:
+    now = datetime.now(UTC)
+    return BookingCancelled(
+        version=4, occurred_at=now, booking_id=booking_id, by="customer", was="confirmed", received_at=now, line_ids=()
+    )
