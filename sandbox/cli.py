@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import httpx2
@@ -16,6 +15,7 @@ import typer
 
 from sandbox.launcher import control, install
 from sandbox.launcher.home import VARIABLE, Home
+from sandbox.launcher.programs import has_ended
 
 commands = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -178,7 +178,7 @@ def _launch(home: Home) -> None:
 def _end(home: Home) -> None:
     pid = control.ask(home.folder, {"do": "status"}, _say)["supervisor"]
     control.ask(home.folder, {"do": "down"}, _say)
-    while Path(f"/proc/{pid}").exists():
+    while not has_ended(pid):
         time.sleep(0.02)
 
 

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.launcher import postgres, programs, rabbitmq
+from sandbox.launcher import install, postgres, programs, rabbitmq
 from sandbox.launcher.ports import reserve
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -46,6 +46,7 @@ class Ground:
         return {"url": server.url()}
 
     def rabbitmq(self) -> dict[str, str]:
+        install.ensure(print)
         passwords = {user: secrets.token_hex(16) for user in (rabbitmq.ADMIN, *rabbitmq.SERVICES)}
         node = rabbitmq.Node(self.folder / "node", reserve(), passwords, DEPLOY / "rabbitmq")
         node.prepare()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 NOBODY = 65534
 """The user and group that own nothing: what PostgreSQL runs as when we are root, as it refuses to be root."""
@@ -65,3 +67,11 @@ def die_with_parent(sign: signal.Signals) -> Callable[[], None]:
             os._exit(1)
 
     return ask
+
+
+def has_ended(pid: int) -> bool:
+    """No such process, or one that only waits to be collected: not every pid 1 does that."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
