@@ -38,13 +38,20 @@ def main(arguments: list[str] | None = None) -> int:
             state=given.state,
             api_key=given.api_key,
             publishable_key=given.publishable_key,
-            webhook_retry_seconds=tuple(float(each) for each in given.webhook_retry_seconds.split(",")),
+            webhook_retry_seconds=_seconds(given.webhook_retry_seconds),
         )
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     server(options).run()
     return 0
+
+
+def _seconds(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(each) for each in text.split(","))
+    except ValueError as error:
+        raise ValueError("--webhook-retry-seconds: numbers of seconds, comma separated") from error
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Headers: docs.stripe.com/api/request_ids, docs.stripe.com/api/versioning, docs.s
 from __future__ import annotations
 
 import asyncio
-import json
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections import Counter
@@ -36,7 +35,7 @@ from sandbox.stripe.ids import new_id
 from sandbox.stripe.routes import Route
 from sandbox.stripe.settings import Fault, Settings
 from sandbox.stripe.store import Store
-from sandbox.stripe.values import Object
+from sandbox.stripe.values import Object, decoded, encoded
 from sandbox.stripe.webhooks import Deliveries
 from sandbox.stripe.work import Work
 
@@ -201,8 +200,10 @@ async def _faulty(sandbox: Sandbox, call: Call, fault: Fault | None) -> Response
     if fault.kind == "delay_after":
         await asyncio.sleep(fault.seconds)  # noqa: TID251  # a slow provider takes real time
     if fault.kind == "mutate":
-        value = {name: inner for name, inner in json.loads(bytes(answer.body)).items() if name not in fault.remove}
-        return _response(answer.status_code, json.dumps(value | fault.replace), call.request_id, call.key)
+        value = {
+            name: inner for name, inner in decoded(bytes(answer.body).decode()).items() if name not in fault.remove
+        }
+        return _response(answer.status_code, encoded(value | fault.replace), call.request_id, call.key)
     after = AFTER.get(fault.kind)
     return answer if after is None else after(answer)
 
@@ -268,7 +269,7 @@ def _run(work: Work, call: Call, values: dict[str, Any]) -> tuple[str, StripeErr
     shown = expand.answer(work, value, values.get("expand", []))
     if call.publishable:
         shown = _browser_view(shown)
-    return json.dumps(shown, separators=(",", ":")), None
+    return encoded(shown), None
 
 
 def _parsed(call: Call) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from sandbox.stripe import balance, due, refunds
 from sandbox.stripe.api import Sandbox
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.settings import Fault, Limits, Settings, Strict, Webhooks
-from sandbox.stripe.values import Object, rendered
+from sandbox.stripe.values import Object, decoded, rendered
 from sandbox.stripe.work import Work
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -170,7 +170,7 @@ async def effects(sandbox: Sandbox, request: Request) -> object:
     ).fetchall()
     found: dict[str, dict[str, list[Object]]] = {}
     for value, kind, body in rows:
-        item = json.loads(body)
+        item = decoded(body)
         summary = {attribute: item[attribute] for attribute in ("id", "status", "amount", "currency")}
         found.setdefault(value, {}).setdefault(kind, []).append(summary)
     return found

@@ -20,10 +20,9 @@ Wire types and the omission of null attributes: docs.stripe.com/api/errors.
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
-from sandbox.stripe.values import Object, rendered
+from sandbox.stripe.values import Object, encoded, rendered
 
 DOCS = "https://stripe.com/docs/error-codes"
 
@@ -48,13 +47,15 @@ class StripeError(Exception):
         """JSON of Stripe's error envelope; attributes without a value are left out."""
         error: Object = {
             "code": self.code,
-            "doc_url": f"{DOCS}/{self.code.replace('_', '-')}" if self.code else None,
+            "doc_url": f"{DOCS}/{self.code.replace('_', '-')}"
+            if self.code and self.status != NotOffered.status
+            else None,
             "message": self.message,
             "param": self.param,
             "request_log_url": f"https://dashboard.stripe.com/test/logs/{request_id}",
             "type": self.type,
         } | {name: rendered(fact) if isinstance(fact, dict) else fact for name, fact in self.facts.items()}
-        return json.dumps({"error": {name: value for name, value in error.items() if value is not None}})
+        return encoded({"error": {name: value for name, value in error.items() if value is not None}})
 
 
 class InvalidRequest(StripeError):

@@ -39,10 +39,11 @@ EXPANDABLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 def answer(work: Work, value: Object, paths: list[str]) -> Object:
     """The object as it is answered, with the wanted attributes expanded. Raises InvalidParameter for any other path."""
     shown = rendered(value)
-    shown |= {name: [rendered(item) for item in inner] for name, inner in shown.items() if name == "data"}
+    listed = shown["object"] in {"list", "search_result"}
+    if listed:
+        shown["data"] = [rendered(item) for item in shown["data"]]
     for path in paths:
         segments = path.split(".")
-        listed = "data" in shown and shown["object"] in {"list", "search_result"}
         if listed and segments[0] != "data":
             raise _refused(path, f" You may want to try expanding 'data.{path}' instead.")
         if len(segments) - listed > LEVELS_MAX:

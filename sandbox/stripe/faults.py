@@ -40,11 +40,18 @@ def bad_gateway() -> Response:
     return HTMLResponse(BAD_GATEWAY, status_code=502)
 
 
+async def abort(scope: Scope, receive: Receive) -> None:
+    """Close the connection, and return once the server has noticed."""
+    scope["extensions"][ABORT]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class Dropped(Response):
     """No answer: the connection ends."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # what ASGI passes
-        scope["extensions"][ABORT]()
+        await abort(scope, receive)
 
 
 class Cut(Response):
@@ -54,7 +61,7 @@ class Cut(Response):
         super().__init__(whole.body, status_code=whole.status_code)
         self.raw_headers = whole.raw_headers
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # what ASGI passes
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": bytes(self.body[:CUT_AFTER_BYTES]), "more_body": True})
-        scope["extensions"][ABORT]()
+        await abort(scope, receive)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+CHARACTER_OF_BYTE = bytes(ALPHABET[byte % len(ALPHABET)] for byte in range(256))
 
 
 def new_id(prefix: str, length: int = 24) -> str:
     """`prefix`, an underscore and `length` random characters out of 62."""
-    number = int.from_bytes(os.urandom(length))
-    characters = []
-    for _ in range(length):
-        number, digit = divmod(number, 62)
-        characters.append(ALPHABET[digit])
-    return f"{prefix}_{''.join(characters)}"
+    return f"{prefix}_{os.urandom(length).translate(CHARACTER_OF_BYTE).decode()}"

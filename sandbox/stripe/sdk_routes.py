@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import typing
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -34,14 +33,20 @@ def known(method: str, path: str) -> bool:
 
 
 def parameter_known(operation: str, name: str) -> bool:
-    """Whether the SDK's type of this operation's parameters, `payment_intents.create`, has this top-level name."""
+    """Whether the SDK's type of this operation's parameters, `payment_intents.create`, has this name, `card[number]`.
+
+    A nested mapping's type is called like its parent's with the parameter's name behind it.
+    """
     noun, verb = operation.rsplit(".", 1)
     singular = noun.removesuffix("s")
-    module = f"stripe.params._{singular}_{verb}_params"
+    *parents, last = name.replace("]", "").split("[")
+    cls = "".join([_camel(singular), _camel(verb), "Params", *map(_camel, parents)])
     try:
-        params = getattr(
-            import_module(module), f"{''.join(part.title() for part in singular.split('_'))}{verb.title()}Params"
-        )
+        params = getattr(import_module(f"stripe.params._{singular}_{verb}_params"), cls)
     except (ModuleNotFoundError, AttributeError):
         return False
-    return name.split("[", 1)[0] in typing.cast("type", params).__annotations__
+    return last in params.__annotations__
+
+
+def _camel(name: str) -> str:
+    return "".join(part.title() for part in name.split("_"))

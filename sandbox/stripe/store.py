@@ -6,14 +6,13 @@ not forced to the disk: it outlives the process, not a power cut, which is what 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.stripe.values import Object
+from sandbox.stripe.values import Object, decoded, encoded
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -96,8 +95,8 @@ class Store:
         kind = value["object"]
         names = [(name, value.get(name)) for name in FACETS.get(kind, ())]
         names += [(f"metadata.{key}", inner) for key, inner in (value.get("metadata") or {}).items()]
-        facets = json.dumps(names)
-        body = json.dumps(value, separators=(",", ":"))
+        facets = encoded(names)
+        body = encoded(value)
         row = self.connection.execute("SELECT seq, facets FROM objects WHERE id = ?", (value["id"],)).fetchone()
         if row is None:
             seq = self.connection.execute(
@@ -111,7 +110,7 @@ class Store:
                 return
             self.connection.executemany(
                 "DELETE FROM facets WHERE kind = ? AND name = ? AND value = ? AND seq = ?",
-                [(kind, name, inner, seq) for name, inner in json.loads(row[1])],
+                [(kind, name, inner, seq) for name, inner in decoded(row[1])],
             )
         self.connection.executemany(
             "INSERT INTO facets (kind, name, value, seq) VALUES (?, ?, ?, ?)",
@@ -122,14 +121,14 @@ class Store:
         row = self.connection.execute("SELECT kind, body FROM objects WHERE id = ?", (identifier,)).fetchone()
         if row is None or row[0] != kind:
             return None
-        value: Object = json.loads(row[1])
+        value: Object = decoded(row[1])
         return value
 
     def delete(self, value: Object) -> None:
         row = self.connection.execute("SELECT seq, facets FROM objects WHERE id = ?", (value["id"],)).fetchone()
         self.connection.executemany(
             "DELETE FROM facets WHERE kind = ? AND name = ? AND value = ? AND seq = ?",
-            [(value["object"], name, inner, row[0]) for name, inner in json.loads(row[1])],
+            [(value["object"], name, inner, row[0]) for name, inner in decoded(row[1])],
         )
         self.connection.execute("DELETE FROM objects WHERE seq = ?", (row[0],))
 
@@ -162,16 +161,16 @@ class Store:
             (*values, page.limit + 1 if page.limit > 0 else -1),
         ).fetchall()
         more = 0 < page.limit < len(rows)
-        found = [json.loads(body) for (body,) in (rows[: page.limit] if more else rows)]
+        found = [decoded(body) for (body,) in (rows[: page.limit] if more else rows)]
         return (found[::-1] if page.ending_before is not None else found), more
 
     def setting(self, name: str, default: Object) -> Object:
         row = self.connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-        value: Object = default if row is None else json.loads(row[0])
+        value: Object = default if row is None else decoded(row[0])
         return value
 
     def set_setting(self, name: str, value: Object) -> None:
         self.connection.execute(
             "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (name, json.dumps(value)),
+            (name, encoded(value)),
         )

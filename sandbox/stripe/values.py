@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from pydantic_core import from_json, to_json
+
 Object: TypeAlias = dict[str, Any]
 
 
 def rendered(value: Object) -> Object:
-    """The object as the API shows it: without the stand-in's own notes, at any depth."""
-    return {
-        name: rendered(inner) if isinstance(inner, dict) else inner
-        for name, inner in value.items()
-        if not name.startswith("_")
-    }
+    """The object as the API shows it: without the stand-in's own notes."""
+    return {name: inner for name, inner in value.items() if name[0] != "_"}
+
+
+def encoded(value: Any) -> str:
+    """Compact JSON."""
+    return to_json(value).decode()
+
+
+def decoded(text: str) -> Any:
+    """What `encoded` made."""
+    return from_json(text)
 
 
 def differences(before: Object, after: Object) -> Object:
