@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import math
+import re
 import secrets
 import sqlite3
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from sandbox.pages.switch import UP, Order, Switch, add_switch
 
 BODY_BYTES_MAX = 1024 * 1024
 TOLERANCE_SECONDS = 300
+_SECONDS = re.compile(r"[0-9]{1,12}")
 SHOWN_MAX = 200
 ANSWERS: Mapping[str, int] = {UP: 200, "slow": 200, "500": 500, "gone": 410, "429": 429, "redirect": 302}
 SCHEMA = """
@@ -119,11 +121,13 @@ def _shown(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def _payload(body: bytes) -> Any:
-    """The JSON, or None where it is none."""
+    """The JSON, or None where it is none, or names half characters that neither SQLite nor UTF-8 takes."""
     try:
-        return json.loads(body)
+        payload = json.loads(body)
+        json.dumps(payload, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return payload
 
 
 def _refusal(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> str | None:
@@ -132,7 +136,7 @@ def _refusal(secret: str, headers: Mapping[str, str], body: bytes, now: float) -
     if missing:
         return f"{missing[0]} is missing."
     identifier, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
-    if not (timestamp.isascii() and timestamp.isdigit()):
+    if not _SECONDS.fullmatch(timestamp):
         return "webhook-timestamp is not a count of seconds."
     if not math.isclose(int(timestamp), now, rel_tol=0, abs_tol=TOLERANCE_SECONDS):
         return f"webhook-timestamp is more than {TOLERANCE_SECONDS} s away from now."
@@ -167,10 +171,8 @@ def create_app(deliveries: Deliveries, switch: Switch, port: int) -> FastAPI:
         booking: UUID | None = None,
         webhook_id: str | None = None,
         limit: Annotated[int | None, Query(ge=1)] = None,
-    ) -> Response:
-        found = deliveries.find(kind, None if booking is None else str(booking), webhook_id, limit or -1)
-        # Not JSONResponse: a payload may name half a character, which ASCII can tell and UTF-8 cannot.
-        return Response(json.dumps(found), media_type="application/json")
+    ) -> JSONResponse:
+        return JSONResponse(deliveries.find(kind, None if booking is None else str(booking), webhook_id, limit or -1))
 
     @app.delete("/api/deliveries", status_code=204)
     async def clear() -> None:
