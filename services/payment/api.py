@@ -1,0 +1,64 @@
+"""Routes of payment: each is one call into a verb."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from chassis.auth import Holder, Staff, holder_of
+from chassis.db import Database, Tx
+from fastapi import APIRouter, Depends, Query, Request
+
+from payment import service
+from payment.domain import Status
+from payment.gateways import Gateway
+from payment.schemas import PaymentCreate, PaymentPage, PaymentRead, PaymentStarted
+
+router = APIRouter(tags=["payments"])
+
+
+def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+Db = Annotated[Database, Depends(_database)]
+"""For verbs that call the provider between two transactions of their own."""
+Provider = Annotated[Gateway, Depends(_gateway)]
+
+
+@router.post("/payments", status_code=201)
+async def start_payment(body: PaymentCreate, holder: Holder, database: Db, gateway: Provider) -> PaymentStarted:
+    """Asked again, it shows the same payment: there is one for each booking."""
+    holder_of(holder, body.booking_id)
+    return await service.start_payment(database, gateway, body.booking_id)
+
+
+@router.get("/payments")
+async def list_payments(
+    tx: Tx,
+    _: Staff,
+    booking_id: UUID | None = None,
+    status: Status | None = None,
+    cursor: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> PaymentPage:
+    """Newest first."""
+    return await service.list_payments(tx, booking_id, status, cursor, limit)
+
+
+@router.get("/payments/{payment_id}")
+async def read_payment(payment_id: UUID, holder: Holder, tx: Tx) -> PaymentRead:
+    """The payment as it is recorded."""
+    return await service.read_payment(tx, payment_id, holder)
+
+
+@router.post("/payments/{payment_id}/sync")
+async def sync_payment(payment_id: UUID, holder: Holder, database: Db, gateway: Provider) -> PaymentRead:
+    """A hint that something has happened: the provider is asked at once."""
+    return await service.sync_payment(database, gateway, payment_id, holder)

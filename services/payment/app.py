@@ -1,0 +1,45 @@
+"""Payment as an application: `uvicorn payment.app:create_app --factory`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from chassis.app import Service, create_service
+from chassis.due import Sweep
+from chassis.settings import Shared, load
+from fastapi import FastAPI
+
+from payment import api, jobs, webhooks
+from payment.consumers import consumers
+from payment.gateways.stripe import StripeGateway
+from payment.settings import Settings
+
+
+def create_app() -> FastAPI:
+    """Payment, configured by the environment."""
+    settings = load(Settings)
+
+    @asynccontextmanager
+    async def parts(service: Service) -> AsyncIterator[Sequence[Sweep]]:
+        gateway = StripeGateway(
+            settings.stripe_api_key.get_secret_value(),
+            settings.stripe_publishable_key,
+            tuple(secret.get_secret_value() for secret in settings.stripe_webhook_secrets),
+            settings.stripe_api_base,
+            settings.stripe_account,
+        )
+        service.app.state.gateway = gateway
+        try:
+            yield jobs.sweeps(service.database, gateway)
+        finally:
+            await gateway.close()
+
+    return create_service(
+        "payment",
+        settings,
+        load(Shared),
+        routers=[api.router, webhooks.router],
+        consumers=consumers,
+        parts=parts,
+    )

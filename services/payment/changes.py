@@ -1,0 +1,198 @@
+"""What one transaction changes about a payment that it holds, written as one statement with its events, postings and attempts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from chassis import outbox
+from chassis.db import Transaction, table
+from contracts.event import Event
+from sqlalchemy import case, insert, update
+from sqlalchemy.sql.dml import Delete, Insert, Update
+
+from payment import ledger, metrics, schedule
+from payment.domain import RefundTrigger, Status, Step, Trigger, next_refund_status, next_status, next_step
+from payment.models import CHECKS, MADE_OUTSIDE, REFUND_CHECKS, Attempt, Operation, Outcome, Payment, Refund
+
+FEE_CHECKS_MAX = 5
+
+
+class Change:
+    """Collects changes; the payment shows them at once, the database has them after `save`."""
+
+    def __init__(self, tx: Transaction, payment: Payment) -> None:
+        tx.expunge(payment)  # written by `save`, not by the session
+        self.tx = tx
+        self.payment = payment
+        self._values: dict[str, Any] = {}
+        self._events: list[Event] = []
+        self._alongside: list[Insert | Update | Delete] = []
+
+    def set(self, **values: Any) -> None:
+        """Columns of the payment."""
+        self._values |= values
+        for name, value in values.items():
+            setattr(self.payment, name, value)
+
+    def move(self, trigger: Trigger) -> bool:
+        """The next status; whether it is another one. Raises IllegalTransition."""
+        status = next_status(self.payment.status, trigger)
+        if status is self.payment.status:
+            return False
+        self.set(status=status)
+        self.tx.after_commit(metrics.PAYMENTS.labels(status).inc)
+        return True
+
+    def publish(self, event: type[Event], **facts: Any) -> None:
+        """An event of the payment, with the next version."""
+        self.set(version=self.payment.version + 1)
+        common = {
+            "version": self.payment.version,
+            "occurred_at": self.tx.now,
+            "payment_id": self.payment.id,
+            "booking_id": self.payment.booking_id,
+        }
+        self._events.append(event(**common, **facts))
+
+    def post(self, *postings: ledger.Posting) -> None:
+        """Postings about the payment."""
+        self.alongside(ledger.entries(self.tx, self.payment.id, *postings))
+
+    def alongside(self, statement: Insert | Update | Delete) -> None:
+        """A statement that is run together with the payment's own."""
+        self._alongside.append(statement)
+
+    def open_attempt(self, operation: Operation, *, sent: bool, refund_id: UUID | None = None) -> Attempt:
+        """A new attempt with a new key. `sent`: it is on its way as soon as this is committed."""
+        attempt = Attempt(
+            id=self.tx.new_id(),
+            payment_id=self.payment.id,
+            refund_id=refund_id,
+            operation=operation,
+            sent_at=self.tx.now if sent else None,
+            created_at=self.tx.now,
+        )
+        self.alongside(insert(table(Attempt)).values(attempt.model_dump()))
+        return attempt
+
+    def resend_attempt(self, attempt: Attempt) -> None:
+        """The attempt is on its way once more, with the key that it had."""
+        attempts = table(Attempt)
+        self.alongside(update(attempts).where(attempts.c.id == attempt.id).values(sent_at=self.tx.now))
+
+    def close_attempt(self, attempt_id: UUID, outcome: Outcome, code: str | None = None) -> None:
+        """The attempt has ended: its key is never used again."""
+        attempts = table(Attempt)
+        self.alongside(
+            update(attempts)
+            .where(attempts.c.id == attempt_id, attempts.c.closed_at.is_(None))
+            .values(outcome=outcome, code=code, closed_at=self.tx.now)
+        )
+
+    def close_attempts(self, *done: Operation, others: bool) -> None:
+        """What is open about the payment itself has ended: `done` had its effect; with `others` the rest no longer matters."""
+        attempts = table(Attempt)
+        had_effect = attempts.c.operation.in_(done)
+        closing = update(attempts).where(
+            attempts.c.payment_id == self.payment.id, attempts.c.refund_id.is_(None), attempts.c.closed_at.is_(None)
+        )
+        outcome = case((had_effect, Outcome.DONE.value), else_=Outcome.MOOT.value)
+        self.alongside(
+            (closing if others else closing.where(had_effect)).values(outcome=outcome, closed_at=self.tx.now)
+        )
+
+    def check_soon(self) -> None:
+        """Work on it right after the commit."""
+        self.set(next_check_at=CHECKS.soon(self.tx, self.payment.id))
+
+    def check_in(self, delay: timedelta | None) -> None:
+        """Work on it later, or never."""
+        self.set(next_check_at=None if delay is None else self.tx.now + delay)
+
+    def schedule_check(self) -> None:
+        """At once when there is something to do, otherwise when the schedule says."""
+        payment = self.payment
+        step = next_step(payment.status, payment.wish, has_intent=payment.provider_ref is not None, may_exist=False)
+        if payment.status is Status.CAPTURING:
+            return  # whoever captures holds the lease
+        if step in {Step.CAPTURE, Step.CANCEL} and payment.status is not Status.UNKNOWN and payment.checks == 0:
+            self.check_soon()
+        elif payment.captured_minor and not payment.fee_known and payment.checks < FEE_CHECKS_MAX:
+            self.check_in(schedule.FEE_CHECK_EVERY)
+        else:
+            hold_is_over = self.tx.now >= payment.hold_expires_at
+            self.check_in(schedule.next_check(payment.status, payment.checks, hold_is_over=hold_is_over))
+
+    async def save(self) -> None:
+        """One statement. A data-modifying CTE runs whether or not the main statement matches: the payment is held, so it does."""
+        payments = table(Payment)
+        values = {**self._values, "updated_at": self.tx.now}
+        self.payment.updated_at = self.tx.now
+        statement = update(payments).where(payments.c.id == self.payment.id).values(**values)
+        for number, other in enumerate(self._alongside):
+            statement = statement.add_cte(other.cte(f"alongside_{number}"))
+        if self._events:
+            statement = outbox.with_events(self.tx, statement, *self._events)
+        await self.tx.execute(statement)
+
+
+class RefundChange(Change):
+    """The same for a payment and one of its refunds."""
+
+    def __init__(self, tx: Transaction, payment: Payment, refund: Refund) -> None:
+        super().__init__(tx, payment)
+        if refund in tx:
+            tx.expunge(refund)
+        self.refund = refund
+        self._refund_values: dict[str, Any] = {}
+
+    def set_refund(self, **values: Any) -> None:
+        """Columns of the refund."""
+        self._refund_values |= values
+        for name, value in values.items():
+            setattr(self.refund, name, value)
+
+    def move_refund(self, trigger: RefundTrigger) -> bool:
+        """The refund's next status; whether it is another one. Raises IllegalTransition."""
+        status = next_refund_status(self.refund.status, trigger)
+        if status is self.refund.status:
+            return False
+        self.set_refund(status=status)
+        self.tx.after_commit(metrics.REFUNDS.labels(status).inc)
+        return True
+
+    def close_refund_attempt(self, outcome: Outcome) -> None:
+        """The refund's open attempt has ended."""
+        attempts = table(Attempt)
+        is_open = (attempts.c.refund_id == self.refund.id, attempts.c.closed_at.is_(None))
+        self.alongside(update(attempts).where(*is_open).values(outcome=outcome, closed_at=self.tx.now))
+
+    def publish_about_refund(self, event: type[Event], **facts: Any) -> None:
+        """An event of the payment about its refund. One that was made at the provider by hand is not known elsewhere."""
+        if self.refund.reason != MADE_OUTSIDE:
+            self.publish(event, refund_id=self.refund.id, amount=self.refund.amount, **facts)
+
+    def post_about_refund(self, *postings: ledger.Posting) -> None:
+        """Postings about the refund."""
+        self.alongside(ledger.entries(self.tx, self.payment.id, *postings, refund_id=self.refund.id))
+
+    def check_refund_soon(self) -> None:
+        """Work on the refund right after the commit."""
+        self.set_refund(next_check_at=REFUND_CHECKS.soon(self.tx, self.refund.id))
+
+    def check_refund_in(self, delay: timedelta | None) -> None:
+        """Work on the refund later, or never."""
+        self.set_refund(next_check_at=None if delay is None else self.tx.now + delay)
+
+    def schedule_refund_check(self) -> None:
+        """Work on the refund when the schedule says."""
+        self.check_refund_in(schedule.next_refund_check(self.refund.status, self.refund.checks))
+
+    async def save(self) -> None:
+        if self._refund_values:
+            refunds = table(Refund)
+            changed = {**self._refund_values, "updated_at": self.tx.now}
+            self.alongside(update(refunds).where(refunds.c.id == self.refund.id).values(**changed))
+        await super().save()

@@ -1,0 +1,201 @@
+"""What payment asks of a payment provider, whichever it is.
+
+A call ends in one of four ways. It answers with a view of the provider's object, or raises
+
+GatewayError
+├── Refused      definitive: it was not done, and will not be under this key
+├── Unanswered   it may or may not have been done: a timeout, a lost connection, a 5xx, a conflict, an answer that cannot be read
+└── NotRun       it was not done, and may be asked again under the same key after a while: too many requests, a refused API key
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+from uuid import UUID
+
+from contracts.money import Money
+
+from payment.domain import Fact, RefundTrigger
+
+SYSTEM = "boxoffice"
+"""Stands in the metadata of every object that is ours."""
+
+
+class GatewayError(Exception):
+    """A call that brought no view. Its text holds neither secrets nor personal data."""
+
+
+class Refused(GatewayError):
+    """The provider will not do it. `code` is the provider's word for why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"the provider refused: {code}")
+        self.code = code
+
+
+class Unanswered(GatewayError):
+    """Whether it was done is not known."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the provider did not answer: {why}")
+        self.why = why
+
+
+class NotRun(GatewayError):
+    """It was certainly not done; ask again after `retry_after_s`."""
+
+    def __init__(self, why: str, retry_after_s: float) -> None:
+        super().__init__(f"the provider did not run it: {why}")
+        self.why = why
+        self.retry_after_s = retry_after_s
+
+
+class BadWebhook(Exception):
+    """A webhook that is not acted upon. `reason` is one of a few words, for a metric."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"webhook refused: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What may be shown of the method that was used."""
+
+    kind: str
+    brand: str | None
+    last4: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IntentView:
+    """A payment as the provider shows it. `captured` is what was actually taken; `fee` is known once the money has been booked."""
+
+    ref: str
+    fact: Fact
+    amount: Money
+    captured: Money
+    livemode: bool
+    metadata: Mapping[str, str]
+    client_secret: str | None = field(default=None, repr=False)
+    decline_ref: str | None = None
+    method: Method | None = None
+    fee: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundView:
+    """A refund as the provider shows it."""
+
+    ref: str
+    intent_ref: str | None
+    fact: RefundTrigger
+    amount: Money
+    metadata: Mapping[str, str]
+    failure_code: str | None = None
+    fee: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """The least that can be charged, in minor units, as the provider's documentation said on a date."""
+
+    amount_minor: int
+    as_of: date
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider can do."""
+
+    manual_capture: bool
+    partial_refund: bool
+    currencies: frozenset[str]
+    minimums: Mapping[str, Minimum]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """A verified webhook. `intent` or `refund` shows its object as it was then; `object_ref` is the id to ask for now."""
+
+    id: str
+    type: str
+    object_ref: str | None
+    account: str | None = None
+    intent_ref: str | None = None
+    intent: IntentView | None = None
+    refund: RefundView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for: ids for the metadata, the amount, and the attempt whose id is the idempotency key."""
+
+    attempt_id: UUID
+    payment_id: UUID
+    booking_id: UUID
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrder(Order):
+    """The same for a refund of `intent_ref`."""
+
+    refund_id: UUID
+    intent_ref: str
+
+
+class Gateway(Protocol):
+    """The port. Every method raises one of GatewayError, except `parse_webhook`, which raises BadWebhook."""
+
+    name: str
+    livemode: bool
+    publishable_key: str
+    capabilities: Capabilities
+
+    async def authorize(self, order: Order) -> IntentView:
+        """Opens a payment that the buyer confirms in the browser with the view's client secret."""
+        ...
+
+    async def fetch(self, ref: str) -> IntentView:
+        """The payment as it is now."""
+        ...
+
+    async def find(self, payment_id: UUID) -> IntentView | None:
+        """The payment that carries our id. None is no proof of absence until schedule.ABSENCE_PROVEN_AFTER has passed."""
+        ...
+
+    async def capture(self, ref: str, key: UUID) -> IntentView:
+        """Takes the whole authorized amount."""
+        ...
+
+    async def void(self, ref: str, key: UUID) -> IntentView:
+        """Cancels, and so releases what was authorized."""
+        ...
+
+    async def refund(self, order: RefundOrder) -> RefundView:
+        """Gives an amount back."""
+        ...
+
+    async def fetch_refund(self, ref: str) -> RefundView:
+        """The refund as it is now."""
+        ...
+
+    async def find_refund(self, intent_ref: str, attempt_id: UUID) -> RefundView | None:
+        """The refund that carries the attempt's id."""
+        ...
+
+    def parse_webhook(self, body: bytes, signature: str | None, now: datetime) -> WebhookEvent:
+        """Verifies and reads a webhook."""
+        ...
+
+    def read_event(self, body: bytes) -> WebhookEvent:
+        """Reads a webhook that was verified when it was received."""
+        ...
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        ...

@@ -1,0 +1,34 @@
+"""What payment counts beside the chassis."""
+
+from __future__ import annotations
+
+from chassis.metrics import REGISTRY
+from prometheus_client import Counter, Histogram
+
+PROVIDER_CALLS = Counter(
+    "provider_calls_total",
+    "Calls to the payment provider by outcome: answered, refused, unanswered or notrun.",
+    ["operation", "outcome"],
+    registry=REGISTRY,
+)
+PROVIDER_SECONDS = Histogram(
+    "provider_call_seconds",
+    "Time until the provider answered.",
+    ["operation"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    registry=REGISTRY,
+)
+WEBHOOKS = Counter(
+    "provider_webhooks_total",
+    "Webhooks by what became of them: accepted, duplicate, known, ignored, foreign, or why they were refused.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+PAYMENTS = Counter("payments_total", "Payments that came to a status.", ["status"], registry=REGISTRY)
+REFUNDS = Counter("payment_refunds_total", "Refunds that came to a status.", ["status"], registry=REGISTRY)
+QUARANTINED = Counter(
+    "payments_quarantined_total",
+    "Payments whose object at the provider is not what was asked for.",
+    ["reason"],
+    registry=REGISTRY,
+)

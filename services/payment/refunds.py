@@ -1,0 +1,191 @@
+"""Refunds: an amount is reserved by one statement, and given back or released by what the provider shows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from chassis.db import Transaction, table
+from chassis.errors import TooEarly
+from contracts.money import Money
+from contracts.payment import PaymentRefunded, PaymentRefundFailed, PaymentRefundRejected
+from contracts.refund import RefundApproved
+from sqlalchemy import exists, insert, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from payment import ledger, metrics
+from payment.changes import Change, RefundChange
+from payment.domain import RefundStatus, RefundTrigger
+from payment.gateways import RefundView
+from payment.models import (
+    MADE_OUTSIDE,
+    REFUND_CHECKS,
+    Attempt,
+    Operation,
+    Outcome,
+    Payment,
+    Refund,
+    locked_payment,
+    refund_now,
+)
+
+log = structlog.get_logger(__name__)
+
+DOUBTED_CHECK_EVERY = timedelta(days=1)
+
+
+async def execute_refund(tx: Transaction, event: RefundApproved) -> None:
+    """Reserves the amount and hands the refund over to be sent; or says how much less is left.
+
+    Raises TooEarly while the payment is not known.
+    """
+    if not await _reserve(tx, event):
+        await _reject(tx, event)
+        return
+    refunds = table(Refund)
+    refund = Refund(
+        id=event.refund_id,
+        payment_id=event.payment_id,
+        booking_id=event.booking_id,
+        amount_minor=event.amount.amount_minor,
+        currency=event.amount.currency,
+        reason=event.reason,
+        next_check_at=REFUND_CHECKS.soon(tx, event.refund_id),
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+    row = refund.model_dump()
+    attempt_id = tx.new_id()
+    attempt = {
+        "id": attempt_id,
+        "payment_id": event.payment_id,
+        "refund_id": event.refund_id,
+        "operation": Operation.REFUND,
+        "sent_at": tx.now,
+        "created_at": tx.now,
+    }
+    posting = ledger.entries(tx, event.payment_id, ledger.refund_started(refund, attempt_id), refund_id=event.refund_id)
+    # Approved once more after it had failed, it is the same refund with a new attempt.
+    renewed = {name: value for name, value in row.items() if name not in {"id", "payment_id", "created_at"}}
+    await tx.execute(
+        upsert(refunds)
+        .values(row)
+        .on_conflict_do_update(index_elements=[refunds.c.id], set_=renewed)
+        .add_cte(insert(table(Attempt)).values(attempt).cte("attempt"), posting.cte("posting"))
+    )
+
+
+async def _reserve(tx: Transaction, event: RefundApproved) -> bool:
+    """One conditional statement, so that two refunds at once can never promise the same money."""
+    payments, refunds = table(Payment), table(Refund)
+    amount = event.amount.amount_minor
+    if amount <= 0:
+        return False
+    is_under_way = exists().where(refunds.c.id == event.refund_id, refunds.c.status != RefundStatus.FAILED)
+    reserved = await tx.execute(
+        update(payments)
+        .where(
+            payments.c.id == event.payment_id,
+            payments.c.booking_id == event.booking_id,
+            payments.c.currency == event.amount.currency,
+            payments.c.captured_minor - payments.c.refunded_minor - payments.c.reserved_minor >= amount,
+            ~is_under_way,
+        )
+        .values(reserved_minor=payments.c.reserved_minor + amount, updated_at=tx.now)
+        .returning(payments.c.id)
+    )
+    return reserved.first() is not None
+
+
+async def _reject(tx: Transaction, event: RefundApproved) -> None:
+    payment = await locked_payment(tx, event.payment_id)
+    if payment is None:
+        raise TooEarly("the payment of this refund is not known yet")
+    refund = await refund_now(tx, event.refund_id)
+    if refund is not None and refund.status is not RefundStatus.FAILED:
+        return  # it is under way already
+    is_ours = payment.booking_id == event.booking_id and payment.currency == event.amount.currency
+    left = Money(payment.refundable_minor if is_ours else 0, event.amount.currency)
+    log.warning("refund rejected", payment_id=str(payment.id), refund_id=str(event.refund_id))
+    change = Change(tx, payment)
+    change.publish(PaymentRefundRejected, refund_id=event.refund_id, amount=event.amount, remaining=left)
+    await change.save()
+
+
+def apply_refund(change: RefundChange, view: RefundView) -> None:
+    """Moves a refund to what the provider shows, with the events and postings that go with it."""
+    refund, before = change.refund, change.refund.status
+    if doubts := doubts_about(change.payment, refund, view):
+        log.error("refund quarantined", refund_id=str(refund.id), doubts=doubts)
+        for doubt in doubts:
+            metrics.QUARANTINED.labels(f"refund_{doubt}").inc()
+        change.check_refund_in(DOUBTED_CHECK_EVERY)
+        return
+    if refund.provider_ref is None:
+        change.close_refund_attempt(Outcome.DONE)
+    change.set_refund(provider_ref=view.ref, failure_code=view.failure_code)
+    if change.move_refund(view.fact):
+        change.set_refund(checks=0)
+        if refund.status is RefundStatus.SUCCEEDED:
+            _succeeded(change, view)
+        elif refund.status is RefundStatus.FAILED:
+            fail_refund(change, view.ref, view.failure_code or "unknown", before)
+    change.schedule_refund_check()
+
+
+def doubts_about(payment: Payment, refund: Refund, view: RefundView) -> list[str]:
+    """Names of what in the provider's refund is not as we asked for it; empty when it is ours."""
+    checks = {
+        "amount": view.amount == refund.amount,
+        "intent": view.intent_ref == payment.provider_ref,
+        "ref": refund.provider_ref in {None, view.ref},
+        "refund_id": refund.reason == MADE_OUTSIDE or view.metadata.get("refund_id") == str(refund.id),
+    }
+    return [name for name, as_asked in checks.items() if not as_asked]
+
+
+def _succeeded(change: RefundChange, view: RefundView) -> None:
+    payment, amount = change.payment, change.refund.amount_minor
+    change.set(reserved_minor=payment.reserved_minor - amount, refunded_minor=payment.refunded_minor + amount)
+    change.post_about_refund(ledger.refunded(change.refund, view.ref))
+    if view.fee:
+        change.post_about_refund(ledger.fee(view.ref, view.fee))
+    change.publish_about_refund(PaymentRefunded)
+
+
+def fail_refund(change: RefundChange, source: str, code: str, before: RefundStatus) -> None:
+    """The amount is owed again: out of the reserve, or, where the refund had succeeded, out of what was given back."""
+    payment, refund = change.payment, change.refund
+    had_succeeded = before is RefundStatus.SUCCEEDED
+    log.warning("refund failed", refund_id=str(refund.id), code=code, had_succeeded=had_succeeded)
+    if had_succeeded:
+        change.set(refunded_minor=payment.refunded_minor - refund.amount_minor)
+        change.post_about_refund(ledger.refund_reversed(refund, source))
+    else:
+        change.set(reserved_minor=payment.reserved_minor - refund.amount_minor)
+        change.post_about_refund(ledger.refund_released(refund, source))
+    change.publish_about_refund(PaymentRefundFailed, reason=code, had_succeeded=had_succeeded)
+
+
+async def import_refund(tx: Transaction, payment: Payment, view: RefundView) -> RefundChange | None:
+    """A refund that was made at the provider by hand takes its part of what is refundable. None where less is left."""
+    log.warning("refund made outside", payment_id=str(payment.id))
+    metrics.QUARANTINED.labels("refund_made_outside").inc()
+    failed = view.fact is RefundTrigger.FAILED
+    if failed or view.amount.currency != payment.currency or view.amount.amount_minor > payment.refundable_minor:
+        return None
+    refund = Refund(
+        id=tx.new_id(),
+        payment_id=payment.id,
+        booking_id=payment.booking_id,
+        amount_minor=view.amount.amount_minor,
+        currency=view.amount.currency,
+        reason=MADE_OUTSIDE,
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+    await tx.execute(insert(table(Refund)).values(refund.model_dump()))
+    change = RefundChange(tx, payment, refund)
+    change.set(reserved_minor=payment.reserved_minor + refund.amount_minor)
+    change.post_about_refund(ledger.refund_started(refund, refund.id))
+    return change
