@@ -89,7 +89,6 @@ async def updates(database: Database, sealer: Sealer, changes: Changes, booking_
     ends_at = database.clock.now() + LONGEST
     with changes.watching(booking_id) as watcher:
         while database.clock.now() < ends_at:
-            watcher.changed.clear()
             async with database.transaction() as tx:
                 booking = await service.read_booking(tx, sealer, booking_id)
             if booking.revision > watcher.shown:
@@ -99,6 +98,8 @@ async def updates(database: Database, sealer: Sealer, changes: Changes, booking_
                 yield ": nothing new\n\n"
             if settled(booking):
                 return
+            # What the poller saw of a newer revision meanwhile, it sees again.
+            watcher.changed.clear()
             await wait(watcher.changed, HEARTBEAT_S)
 
 

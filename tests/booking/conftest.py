@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from booking.domain import Status
 from booking.models import Booking, Event, Ticket, TicketType
 from chassis.db import table
 from contracts.money import Money
@@ -17,7 +18,7 @@ from httpx2 import Response
 from sqlalchemy import func, select, update
 
 from tests.conftest import Vhost
-from tests.support.service import Running, running_service
+from tests.support.service import Running, eventually, running_service
 
 TICKET = {"name": "Parkett", "price_minor": 4200, "tax_rate_bp": 1900, "capacity": 100}
 
@@ -61,12 +62,13 @@ class BoxOffice:
         return await self.post(f"/bookings/{booking['id']}/cancel", {}, headers or self.service.holder(booking["id"]))
 
     async def seats(self, event: dict[str, Any]) -> list[tuple[int, int]]:
-        """Held and sold of each type, after checking them against a recount of the bookings."""
+        """Held and sold of each type, after checking them against a recount of the bookings in the same snapshot."""
         types, bookings, tickets = table(TicketType), table(Booking), table(Ticket)
         occupying = select(tickets.c.ticket_type_id, bookings.c.status, func.count().label("seats")).join(
             bookings, bookings.c.id == tickets.c.booking_id
         )
         async with self.service.database.transaction() as tx:
+            await tx.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             rows = await tx.execute(
                 select(types.c.id, types.c.held, types.c.sold)
                 .where(types.c.event_id == UUID(event["id"]))
@@ -87,21 +89,30 @@ class BoxOffice:
         return [(held, sold) for _, held, sold in found]
 
     async def end_hold(self, booking: dict[str, Any]) -> None:
-        """Lets the hold's time be over; the sweep does the rest."""
+        """Lets the hold's time be over, if it is still one; the sweep does the rest."""
         bookings = table(Booking)
         past = datetime.now(UTC) - timedelta(seconds=1)
         async with self.service.database.transaction() as tx:
             await tx.execute(
                 update(bookings)
-                .where(bookings.c.id == UUID(booking["id"]))
+                .where(bookings.c.id == UUID(booking["id"]), bookings.c.status == Status.PENDING_PAYMENT)
                 .values(hold_expires_at=past, expiry_due_at=past)
             )
+
+    async def expire(self, booking: dict[str, Any]) -> None:
+        """Ends the hold and waits for the sweep."""
+        await self.end_hold(booking)
+
+        async def expired() -> bool:
+            return (await self.read(booking))["status"] == "expired"
+
+        await eventually(expired)
 
     async def start_event(self, event: dict[str, Any]) -> None:
         """Lets the event have started: for new bookings, and for those that were placed."""
         events, bookings = table(Event), table(Booking)
         past = datetime.now(UTC) - timedelta(minutes=1)
-        fact = func.jsonb_set(bookings.c.event_facts, "{starts_at}", func.to_jsonb(past.isoformat()))
+        fact = bookings.c.event_facts.concat({"starts_at": past.isoformat()})
         async with self.service.database.transaction() as tx:
             await tx.execute(update(events).where(events.c.id == UUID(event["id"])).values(starts_at=past))
             await tx.execute(update(bookings).where(bookings.c.event_id == UUID(event["id"])).values(event_facts=fact))
