@@ -63,11 +63,7 @@ class Stack:
             Stage([self._name_server()]),
             Stage(
                 [self._postgres(), self._rabbitmq(), self._stripe(), self._world()],
-                [
-                    Step("databases and roles", self._provision, self.home.log("postgres")),
-                    Step("webhook endpoint at Stripe", self._register_webhook, self.home.log("stripe")),
-                    Step("migrations and broker topology", self._migrate, self.home.log("migrate")),
-                ],
+                [Step("migrations and broker topology", self._migrate, self.home.log("migrate"))],
             ),
             Stage([self._service(name) for name in SERVICES]),
             Stage([self._gateway()]),
@@ -87,7 +83,8 @@ class Stack:
 
     def _postgres(self) -> Spec:
         server = self.database_server
-        return Spec("postgres", server.program, server.answers, server.prepare)
+        provision = Step("databases and roles", self._provision, self.home.log("postgres"))
+        return Spec("postgres", server.program, server.answers, server.prepare, steps=[provision])
 
     def _rabbitmq(self) -> Spec:
         return Spec(
@@ -116,6 +113,7 @@ class Stack:
             lambda: answers(account, auth=(known.stripe_api_key, "")),
             lambda: folder.mkdir(mode=0o700, exist_ok=True),
             url=url,
+            steps=[Step("webhook endpoint at Stripe", self._register_webhook, self.home.log("stripe"))],
         )
 
     def _world(self) -> Spec:

@@ -39,6 +39,15 @@ class StartFailed(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Step:
+    """Something to be done between the starts of processes, at each `up`. Raises OSError or RuntimeError with a sentence."""
+
+    name: str
+    run: Callable[[], None]
+    log: Path
+
+
+@dataclass(frozen=True)
 class Spec:
     """One process of a stack. `prepare` and `ready` may block; `program` is asked before each start."""
 
@@ -50,15 +59,8 @@ class Spec:
     stop_seconds_max: float = 20.0
     url: str | None = None
     metrics: str | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """Something to be done once between the starts of processes. Raises OSError or RuntimeError with a sentence."""
-
-    name: str
-    run: Callable[[], None]
-    log: Path
+    steps: Sequence[Step] = ()
+    """What `up` does when it is ready, while the others of its stage still start."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,8 @@ class Supervisor:
         began = time.monotonic()
         if await process.start():
             report(f"{process.spec.name} is ready ({time.monotonic() - began:.1f} s)")
+        for step in process.spec.steps:
+            await self._do(step, report)
 
     async def _do(self, step: Step, report: Report) -> None:
         began = time.monotonic()

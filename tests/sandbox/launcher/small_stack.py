@@ -46,7 +46,14 @@ def main() -> None:
 
     stages = [
         Stage(
-            [Spec("parent", lambda: python(folder, PARENT, port), lambda: listens(port), metrics="m", url="u")],
+            [
+                Spec(
+                    "parent",
+                    lambda: python(folder, PARENT, port),
+                    lambda: listens(port),
+                    steps=[Step("own", note, folder / "note.log")],
+                )
+            ],
             [Step("note", note, folder / "note.log")],
         ),
         Stage([Spec("late", lambda: python(folder, LATE, mark), mark.exists, lambda: mark.unlink(missing_ok=True))]),

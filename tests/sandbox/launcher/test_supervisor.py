@@ -62,7 +62,7 @@ def small(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Small]:
 
 def test_up_starts_in_order_and_a_second_up_changes_nothing(small: Small) -> None:
     first = small.ask("up")
-    assert [sentence.split()[0].rstrip(":") for sentence in small.told] == ["parent", "note", "late"]
+    assert [sentence.split()[0].rstrip(":") for sentence in small.told] == ["parent", "own", "note", "late"]
     assert all(process["state"] == "running" for process in first.values())
     assert small.ask("up") == first
 
