@@ -19,8 +19,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.stripe import expand, faults, forms, params, routes, sdk_routes
+from sandbox.stripe.account import ACCOUNT_ID
 from sandbox.stripe.clock import Clock
 from sandbox.stripe.errors import (
+    Forbidden,
     InvalidParameter,
     KeyInUse,
     LockTimeout,
@@ -141,6 +143,9 @@ async def _received(sandbox: Sandbox, request: Request, request_id: str, key: st
     encoded = "&".join(part for part in (request.url.query, encoded) if part)
     form = forms.parse(encoded)
     publishable = _authenticate(sandbox, request, form.pop("key", None))
+    other = request.headers.get("stripe-account", ACCOUNT_ID)
+    if other != ACCOUNT_ID:
+        raise Forbidden(other)
     _limit_rate(sandbox)
     path = request.url.path.rstrip("/")
     route, ids = routes.match(request.method, path)

@@ -22,7 +22,7 @@ from sandbox.stripe.settings import Fault, Limits, Settings, Strict, Webhooks
 from sandbox.stripe.values import Object, decoded, rendered
 from sandbox.stripe.work import Work
 
-LOOPBACK = frozenset({"127.0.0.1", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Body = TypeVar("Body", bound=Strict)
 
 
@@ -230,7 +230,11 @@ async def reset(sandbox: Sandbox, _request: Request) -> object:
 
 def _route(path: str, method: str, handler: Handler) -> Route:
     async def endpoint(request: Request) -> Response:
-        if request.client is None or request.client.host not in LOOPBACK:
+        callers = {
+            request.client and request.client.host,
+            request.url.hostname,
+        }  # the name as well: a page may rebind its own
+        if not callers <= LOOPBACK:
             return JSONResponse({"error": "The control API answers callers on this machine only."}, 403)
         try:
             result = await handler(request.app.state.sandbox, request)

@@ -7,6 +7,7 @@
     │   └── ResourceMissing      404
     ├── CardError                402  a decline: the object it changed stays changed
     ├── Unauthenticated          401
+    ├── Forbidden                403
     ├── UnknownRoute             404  Stripe has no such route
     ├── NotOffered               501  Stripe has it, the stand-in has not
     ├── KeyReused                400  same idempotency key, other request
@@ -90,6 +91,19 @@ class CardError(StripeError):
 
 class Unauthenticated(StripeError):
     status = 401
+
+
+class Forbidden(StripeError):
+    """docs.stripe.com/connect/authentication: the key has no part in the account that `Stripe-Account` names."""
+
+    status = 403
+
+    def __init__(self, account: str) -> None:
+        super().__init__(
+            f"The provided key does not have access to account '{account}' (or that account does not exist). "
+            "Application access may have been revoked.",
+            code="account_invalid",
+        )
 
 
 class UnknownRoute(StripeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from sandbox.stripe.errors import InvalidParameter
 
 Parser = Callable[[Any, str], Any]
 
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 METADATA_KEYS_MAX = 50
 METADATA_KEY_CHARACTERS_MAX = 40
 METADATA_VALUE_CHARACTERS_MAX = 500
@@ -59,10 +61,9 @@ def integer(minimum: int | None = None, maximum: int = 99_999_999) -> Parser:
                 code="parameter_invalid_empty",
                 param=name,
             )
-        try:
-            number = int(value)
-        except (TypeError, ValueError):
-            raise InvalidParameter(f"Invalid integer: {value}", code="parameter_invalid_integer", param=name) from None
+        if not isinstance(value, str) or not WHOLE_NUMBER.fullmatch(value):
+            raise InvalidParameter(f"Invalid integer: {value}", code="parameter_invalid_integer", param=name)
+        number = int(value)
         if minimum is not None and number < minimum:
             raise InvalidParameter(
                 f"This value must be greater than or equal to {minimum}.", code="parameter_invalid_integer", param=name
@@ -77,10 +78,8 @@ def integer(minimum: int | None = None, maximum: int = 99_999_999) -> Parser:
 
 
 def boolean(value: Any, name: str) -> bool:
-    if value in {"true", "True", "1"}:
-        return True
-    if value in {"false", "False", "0"}:
-        return False
+    if value in {"true", "false"}:
+        return bool(value == "true")
     raise InvalidParameter(f"Invalid boolean: {value}", param=name)
 
 

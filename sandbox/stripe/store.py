@@ -66,6 +66,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
+        self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # two stand-ins on one folder would undo each other
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = OFF")
         self.connection.executescript(SCHEMA)

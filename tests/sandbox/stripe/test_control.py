@@ -67,9 +67,13 @@ async def test_wrong_bodies_are_refused(standin: Standin, method: str, path: str
 
 async def test_a_web_page_cannot_send_a_form_to_it(standin: Standin) -> None:
     """Only `application/json` is read, which no page sends to another origin unasked."""
-    async with standin.session.post(f"{standin.url}/_control/clock", data='{"advance_seconds": 5}') as answer:
+    url = f"{standin.url}/_control/clock"
+    async with standin.session.post(url, data='{"advance_seconds": 5}') as answer:
         assert answer.status == 415
         assert "Access-Control-Allow-Origin" not in answer.headers
+    rebound = {"Host": "evil.example"}
+    async with standin.session.post(url, json={"advance_seconds": 5}, headers=rebound) as answer:
+        assert answer.status == 403
 
 
 async def test_reset_keeps_the_endpoints_only(standin: Standin, receiver: Receiver) -> None:

@@ -52,6 +52,14 @@ async def test_the_sdk_recognises_a_wrong_key(standin: Standin) -> None:
         await client.v1.balance.retrieve_async()
 
 
+async def test_another_account_is_out_of_reach(standin: Standin) -> None:
+    """`Stripe-Account` may name the stand-in's own account and no other."""
+    own = await standin.client.v1.accounts.retrieve_current_async()
+    await standin.client.v1.balance.retrieve_async(options={"stripe_account": own.id})
+    with pytest.raises(stripe.PermissionError, match="acct_other"):
+        await standin.client.v1.balance.retrieve_async(options={"stripe_account": "acct_other"})
+
+
 async def test_what_only_stripe_offers_is_a_501_that_names_it(standin: Standin) -> None:
     """Routes and parameters that the SDK knows; the SDK does not repeat such a call."""
     for call in (
@@ -84,6 +92,8 @@ async def test_what_nobody_offers_is_a_404(standin: Standin, method: str, path: 
     [
         ("currency=eur", "parameter_missing", "amount"),
         ("amount=ten&currency=eur", "parameter_invalid_integer", "amount"),
+        ("amount=5_000&currency=eur", "parameter_invalid_integer", "amount"),
+        ("amount=50.00&currency=eur", "parameter_invalid_integer", "amount"),
         ("amount=&currency=eur", "parameter_invalid_empty", "amount"),
         ("amount=5000&currency=eur&colour=blue", "parameter_unknown", "colour"),
         ("amount=5000&currency=eur&capture_method=later", None, "capture_method"),

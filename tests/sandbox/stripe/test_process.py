@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 import stripe
 
+from sandbox.stripe.__main__ import main
 from tests.sandbox.stripe.conftest import SECRET_KEY, Witness, eventually, free_port
 
 CLI = os.environ.get("STRIPE_CLI")
@@ -105,22 +105,34 @@ async def test_what_was_answered_outlives_kill_9(tmp_path: Path) -> None:
         (["--webhook-retry-seconds", "soon"], {}, "--webhook-retry-seconds: numbers of seconds"),
     ],
 )
-def test_what_the_process_refuses(
-    tmp_path: Path, arguments: list[str], environment: dict[str, str], sentence: str
+def test_what_the_process_refuses(  # noqa: PLR0917  # fixtures and a table's columns
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    environment: dict[str, str],
+    sentence: str,
 ) -> None:
-    """Exit status 2 and one sentence, before anything is opened."""
-    state = tmp_path / "state"
-    finished = subprocess.run(
-        [sys.executable, "-m", "sandbox.stripe", "--port", "1", "--state", str(state), *arguments],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 2
-    assert sentence in finished.stderr
-    assert "live_1234567890" not in finished.stderr
-    assert not state.exists()
+    """Exit status 2 and one sentence that repeats no key, before anything is opened."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["--port", "1", "--state", str(tmp_path / "state"), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "live_1234567890" not in said
+    assert not (tmp_path / "state").exists()
+
+
+async def test_two_on_one_folder_are_one_too_many(tmp_path: Path) -> None:
+    """The second does not start on the first one's state."""
+    async with process(tmp_path, free_port()):
+        arguments = ["--port", str(free_port()), "--state", str(tmp_path)]
+        second = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sandbox.stripe", *arguments, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await second.communicate()
+    assert second.returncode != 0
+    assert b"database is locked" in said
 
 
 @pytest.mark.skipif(CLI is None, reason="STRIPE_CLI does not name the official command line client's binary")
