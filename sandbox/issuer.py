@@ -50,21 +50,26 @@ class Keys:
         else:
             self._private = [_new_key(), _new_key()]
             self._write()
+        self._signing = self._current()
 
     def rotate(self) -> None:
         """The next key begins to sign. Tokens of the one before hold until the rotation after this."""
         self._private = [*self._private[-2:], _new_key()]
         self._write()
+        self._signing = self._current()
 
     def sign(self, claims: dict[str, Any], kind: str) -> str:
         """A compact token with `typ` = `kind`."""
-        current = self._private[-2]
-        return jwt.encode(claims, jwt.PyJWK(current, "RS256").key, "RS256", {"kid": current["kid"], "typ": kind})
+        return jwt.encode(claims, self._signing.key, "RS256", {"kid": self._signing.key_id, "typ": kind})
 
     def public(self) -> dict[str, Any]:
         """A JSON Web Key Set (RFC 7517)."""
         shown = ("kty", "n", "e", "kid", "use", "alg")
         return {"keys": [{name: key[name] for name in shown} for key in self._private]}
+
+    def _current(self) -> jwt.PyJWK:
+        """Read once a rotation, because reading an RSA key checks its primes, which takes 0.1 s."""
+        return jwt.PyJWK(self._private[-2], "RS256")
 
     def _write(self) -> None:
         fresh = self._path.with_suffix(".new")

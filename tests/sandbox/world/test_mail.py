@@ -225,7 +225,7 @@ class TestSwitch:
 def test_the_log_names_nobody(world: World) -> None:
     with world.smtp() as connection:
         connection.ehlo()
-        connection.docmd("NONSENSE", "planted@example.org")
+        connection.docmd("planted@example.org")
         connection.docmd("MAIL FROM:", "planted@example.org garbage")
     world.send(mail("planted@example.org"))
-    assert "planted" not in world.log
+    assert "planted" not in world.log.lower()
