@@ -79,18 +79,24 @@ class Stack:
         return self.home.folder / "stripe-webhook.json"
 
     def _name_server(self) -> Spec:
-        return Spec("epmd", self.broker.name_server, lambda: listens(self.at.ports["epmd"]), self.broker.prepare)
+        return Spec("epmd", self.broker.name_server, lambda: silent(self.at.ports["epmd"]), self.broker.prepare)
 
     def _postgres(self) -> Spec:
         server = self.database_server
         provision = Step("databases and roles", self._provision, self.home.log("postgres"))
-        return Spec("postgres", server.program, server.answers, server.prepare, steps=[provision])
+        return Spec(
+            "postgres",
+            server.program,
+            lambda: None if server.answers() else "it takes no connections",
+            server.prepare,
+            steps=[provision],
+        )
 
     def _rabbitmq(self) -> Spec:
         return Spec(
             "rabbitmq",
             self.broker.program,
-            self.broker.answers,
+            lambda: None if self.broker.answers() else "it has not booted",
             self.broker.prepare,
             ready_seconds_max=120,
             stop_seconds_max=30,
@@ -110,7 +116,7 @@ class Stack:
         return Spec(
             "stripe",
             lambda: self._python("sandbox.stripe", arguments),
-            lambda: answers(account, auth=(known.stripe_api_key, "")),
+            lambda: refusal(account, auth=(known.stripe_api_key, "")),
             lambda: folder.mkdir(mode=0o700, exist_ok=True),
             url=url,
             steps=[Step("webhook endpoint at Stripe", self._register_webhook, self.home.log("stripe"))],
@@ -128,7 +134,7 @@ class Stack:
         return Spec(
             "world",
             lambda: self._python("sandbox.world", arguments),
-            lambda: all(listens(ports[name]) for name in ("smtp", "mail", "crm", "issuer")),
+            lambda: silent(*(ports[name] for name in ("smtp", "mail", "crm", "issuer"))),
             lambda: folder.mkdir(mode=0o700, exist_ok=True),
             url=self.at.http("mail"),
         )
@@ -148,7 +154,7 @@ class Stack:
                 self.home.folder,
             )
 
-        return Spec(name, program, lambda: answers(f"{url}/readyz"), url=url, metrics=f"{url}/metrics")
+        return Spec(name, program, lambda: refusal(f"{url}/readyz"), url=url, metrics=f"{url}/metrics")
 
     def _gateway(self) -> Spec:
         ports = {
@@ -157,7 +163,7 @@ class Stack:
         }
         gateway = Gateway(self.home.room() / "gateway", DEPLOY / "gateway" / "nginx.conf.template", ports)
         url = self.at.http("gateway")
-        return Spec("gateway", gateway.program, lambda: answers(f"{url}/api/events"), gateway.prepare, url=url)
+        return Spec("gateway", gateway.program, lambda: refusal(f"{url}/api/events"), gateway.prepare, url=url)
 
     def _python(self, module: str, arguments: dict[str, str]) -> Program:
         flat = [part for pair in arguments.items() for part in pair]
@@ -201,18 +207,20 @@ class Stack:
         credentials.write_private(self._webhook_file, json.dumps({"id": endpoint["id"], "secret": endpoint["secret"]}))
 
 
-def listens(port: int) -> bool:
-    """Something takes connections on 127.0.0.1:`port`."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
+def silent(*ports: int) -> str | None:
+    """Which of the ports on 127.0.0.1 takes no connections."""
+    for port in ports:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return f"nothing listens on port {port}"
+    return None
 
 
-def answers(url: str, auth: tuple[str, str] | None = None) -> bool:
-    """GET gives a 2xx."""
+def refusal(url: str, auth: tuple[str, str] | None = None) -> str | None:
+    """Why GET gives no 2xx."""
     try:
-        return httpx2.get(url, auth=auth, timeout=3, trust_env=False).is_success
+        answer = httpx2.get(url, auth=auth, timeout=3, trust_env=False)
     except httpx2.TransportError:
-        return False
+        return f"{url} does not answer"
+    return None if answer.is_success else f"{url} answers {answer.status_code} {answer.text[:300]}"

@@ -49,11 +49,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Spec:
-    """One process of a stack. `prepare` and `ready` may block; `program` is asked before each start."""
+    """One process of a stack. `prepare` and `missing` may block; `program` is asked before each start."""
 
     name: str
     program: Callable[[], Program]
-    ready: Callable[[], bool]
+    missing: Callable[[], str | None]
+    """What still keeps it from being ready; None when it is."""
     prepare: Callable[[], None] = lambda: None
     ready_seconds_max: float = 60.0
     stop_seconds_max: float = 20.0
@@ -170,19 +171,20 @@ class Supervised:
 
     async def _until_ready(self) -> None:
         deadline = time.monotonic() + self.spec.ready_seconds_max
-        while not await asyncio.to_thread(self.spec.ready):
+        while missing := await asyncio.to_thread(self.spec.missing):
             if self._leaving:
                 raise StartFailed(f"{self.spec.name} was stopped before it was ready.", self.log)
             if self.process is None and not self.wanted:
                 raise StartFailed(f"{self.spec.name} ended before it was ready: {_last_words(self.log)}", self.log)
             if time.monotonic() > deadline:
                 await self._give_up()
-                waited = f"{self.spec.ready_seconds_max:.0f} s"
-                raise StartFailed(f"{self.spec.name} was not ready after {waited}: {_last_words(self.log)}", self.log)
+                raise StartFailed(
+                    f"{self.spec.name} was not ready after {self.spec.ready_seconds_max:.0f} s: {missing}", self.log
+                )
             await asyncio.sleep(POLL_SECONDS)  # noqa: TID251  # a real process is waited for
 
     async def _give_up(self) -> None:
-        if self.process is not None:
+        if self.process is not None and not self.wanted:
             self._kill_group(self.process.pid)
             await self._ended.wait()
 

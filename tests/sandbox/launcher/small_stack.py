@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sandbox.launcher.daemon import Daemon
 from sandbox.launcher.programs import Program, base_environment
-from sandbox.launcher.stack import listens
+from sandbox.launcher.stack import silent
 from sandbox.launcher.supervisor import Spec, Stage, Step, Supervisor, adopt_orphans
 
 PARENT = """
@@ -40,9 +40,12 @@ def main() -> None:
     mark = folder / "late.mark"
 
     def note() -> None:
-        if not listens(port):
+        if silent(port):
             raise RuntimeError("the parent is not up")
         (folder / "noted").touch()
+
+    def no_mark() -> str | None:
+        return None if mark.exists() else "no mark"
 
     stages = [
         Stage(
@@ -50,16 +53,25 @@ def main() -> None:
                 Spec(
                     "parent",
                     lambda: python(folder, PARENT, port),
-                    lambda: listens(port),
+                    lambda: silent(port),
                     steps=[Step("own", note, folder / "note.log")],
                 )
             ],
             [Step("note", note, folder / "note.log")],
         ),
-        Stage([Spec("late", lambda: python(folder, LATE, mark), mark.exists, lambda: mark.unlink(missing_ok=True))]),
+        Stage(
+            [
+                Spec(
+                    "late",
+                    lambda: python(folder, LATE, mark),
+                    lambda: None if mark.exists() else "no mark",
+                    lambda: mark.unlink(missing_ok=True),
+                )
+            ]
+        ),
     ]
     if (folder / "broken").exists():
-        stages.append(Stage([Spec("broken", lambda: python(folder, BROKEN), lambda: False)]))
+        stages.append(Stage([Spec("broken", lambda: python(folder, BROKEN), lambda: "the roof")]))
     supervisor = Supervisor(stages, lambda name: folder / f"{name}.log")
     adopt_orphans()
 

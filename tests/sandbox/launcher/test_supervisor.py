@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.launcher import control
 from sandbox.launcher.ports import reserve
-from sandbox.launcher.stack import listens
+from sandbox.launcher.stack import silent
 from tests.sandbox.launcher.waiting import until
 
 
@@ -77,7 +77,7 @@ def test_a_killed_process_is_back_within_a_second_and_is_counted(small: Small) -
     after = small.ask("status")["parent"]
     assert after["restarts"] == 1
     assert after["pid"] != before["pid"]
-    until(lambda: listens(small.port))
+    until(lambda: silent(small.port) is None)
 
 
 def test_a_process_that_keeps_ending_is_started_again_ever_more_slowly(small: Small) -> None:
