@@ -3,7 +3,7 @@
 --   psql -v booking_owner_password=... -v booking_password=... -v booking_verify_password=... (and so on) -f provision.sql
 --
 -- <service>_owner   owns the schema and runs the migrations
--- <service>         the running service: no DDL; what it may do with a table is granted by the migration that makes it
+-- <service>         the running service: reads and writes rows, no DDL; a migration takes away what an append-only table must not allow
 -- <service>_verify  reads, for `boxoffice verify`
 \set ON_ERROR_STOP on
 
@@ -43,19 +43,45 @@ SELECT format('GRANT CONNECT ON DATABASE %I TO %I, %I, %I', service, service || 
 FROM unnest(ARRAY['booking', 'payment', 'refund', 'notification']) service
 \gexec
 
+-- What the owner's migrations create, the app may use and the verifier read; append-only tables take rights away again.
+-- What the owner makes, the service may use and the verifier may read.
 \connect booking
 ALTER SCHEMA public OWNER TO booking_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO booking, booking_verify;
+ALTER DEFAULT PRIVILEGES FOR ROLE booking_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO booking;
+ALTER DEFAULT PRIVILEGES FOR ROLE booking_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO booking;
+ALTER DEFAULT PRIVILEGES FOR ROLE booking_owner IN SCHEMA public GRANT SELECT ON TABLES TO booking_verify;
+ALTER DEFAULT PRIVILEGES FOR ROLE booking_owner GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO booking;
+ALTER DEFAULT PRIVILEGES FOR ROLE booking_owner GRANT USAGE ON SEQUENCES TO booking;
+ALTER DEFAULT PRIVILEGES FOR ROLE booking_owner GRANT SELECT ON TABLES TO booking_verify;
 \connect payment
 ALTER SCHEMA public OWNER TO payment_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO payment, payment_verify;
+ALTER DEFAULT PRIVILEGES FOR ROLE payment_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO payment;
+ALTER DEFAULT PRIVILEGES FOR ROLE payment_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO payment;
+ALTER DEFAULT PRIVILEGES FOR ROLE payment_owner IN SCHEMA public GRANT SELECT ON TABLES TO payment_verify;
+ALTER DEFAULT PRIVILEGES FOR ROLE payment_owner GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO payment;
+ALTER DEFAULT PRIVILEGES FOR ROLE payment_owner GRANT USAGE ON SEQUENCES TO payment;
+ALTER DEFAULT PRIVILEGES FOR ROLE payment_owner GRANT SELECT ON TABLES TO payment_verify;
 \connect refund
 ALTER SCHEMA public OWNER TO refund_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO refund, refund_verify;
+ALTER DEFAULT PRIVILEGES FOR ROLE refund_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO refund;
+ALTER DEFAULT PRIVILEGES FOR ROLE refund_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO refund;
+ALTER DEFAULT PRIVILEGES FOR ROLE refund_owner IN SCHEMA public GRANT SELECT ON TABLES TO refund_verify;
+ALTER DEFAULT PRIVILEGES FOR ROLE refund_owner GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO refund;
+ALTER DEFAULT PRIVILEGES FOR ROLE refund_owner GRANT USAGE ON SEQUENCES TO refund;
+ALTER DEFAULT PRIVILEGES FOR ROLE refund_owner GRANT SELECT ON TABLES TO refund_verify;
 \connect notification
 ALTER SCHEMA public OWNER TO notification_owner;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO notification, notification_verify;
+ALTER DEFAULT PRIVILEGES FOR ROLE notification_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO notification;
+ALTER DEFAULT PRIVILEGES FOR ROLE notification_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO notification;
+ALTER DEFAULT PRIVILEGES FOR ROLE notification_owner IN SCHEMA public GRANT SELECT ON TABLES TO notification_verify;
+ALTER DEFAULT PRIVILEGES FOR ROLE notification_owner GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO notification;
+ALTER DEFAULT PRIVILEGES FOR ROLE notification_owner GRANT USAGE ON SEQUENCES TO notification;
+ALTER DEFAULT PRIVILEGES FOR ROLE notification_owner GRANT SELECT ON TABLES TO notification_verify;

@@ -58,11 +58,23 @@ async def test_a_service_enters_its_own_database_only(server: postgres.Server, s
 async def test_the_owner_defines_the_service_does_not_and_the_verifier_reads(server: postgres.Server) -> None:
     owner = await connect(server, "booking", "booking_owner")
     await owner.execute(
-        "CREATE TABLE thing (id int); GRANT SELECT, INSERT ON thing TO booking; GRANT SELECT ON thing TO booking_verify"
+        "CREATE TABLE thing (id int); CREATE TABLE book (id bigserial); REVOKE UPDATE, DELETE ON book FROM booking"
     )
     service = await connect(server, "booking", "booking")
-    await service.execute("INSERT INTO thing VALUES (1)")
-    for forbidden in ("CREATE TABLE other (id int)", "DROP TABLE thing", "DELETE FROM thing"):
+    for allowed in (
+        "INSERT INTO thing VALUES (0)",
+        "DELETE FROM thing",
+        "INSERT INTO thing VALUES (1)",
+        "INSERT INTO book DEFAULT VALUES",
+    ):
+        await service.execute(allowed)
+    for forbidden in (
+        "CREATE TABLE other (id int)",
+        "DROP TABLE thing",
+        "TRUNCATE thing",
+        "DELETE FROM book",
+        "UPDATE book SET id = 0",
+    ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.execute(forbidden)
     verify = await connect(server, "booking", "booking_verify")
