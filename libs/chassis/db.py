@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy import Table
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlmodel import SQLModel
 
@@ -98,6 +99,16 @@ class Database:
 def table(model: type[SQLModel]) -> Table:
     """The table of a model, for Core statements: they skip the unit of work."""
     return cast("Table", model.__table__)  # type: ignore[attr-defined]  # SQLModel does not declare it
+
+
+DATABASE_ERRORS = (SQLAlchemyError, OSError, TimeoutError)
+"""What a statement raises, the database being away among other reasons."""
+
+
+def reason(error: Exception) -> str:
+    """Class and SQLSTATE of a database error, for a log line: enough to tell an outage from a missing right."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return f"{type(error).__name__} {state}" if state else type(error).__name__
 
 
 async def _transaction(request: Request) -> AsyncIterator[Transaction]:

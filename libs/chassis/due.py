@@ -14,11 +14,10 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
 from chassis import metrics
-from chassis.db import Database, Transaction, table
+from chassis.db import DATABASE_ERRORS, Database, Transaction, reason, table
 from chassis.relay import wait
 
 log = structlog.get_logger(__name__)
@@ -98,8 +97,8 @@ class Sweep:
     async def _start_due(self, room: int) -> int:
         try:
             claimed = await self.claim(room)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            log.warning("due rows cannot be read", sweep=self.due.name, error=type(error).__name__)
+        except DATABASE_ERRORS as error:
+            log.warning("due rows cannot be read", sweep=self.due.name, error=reason(error))
             return 0
         for row_id in claimed:
             self._start(row_id)

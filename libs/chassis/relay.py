@@ -8,11 +8,10 @@ from typing import Any
 import structlog
 from faststream.rabbit import RabbitBroker
 from sqlalchemy import Row, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis import broker as amqp
 from chassis import metrics
-from chassis.db import Database, Transaction, table
+from chassis.db import DATABASE_ERRORS, Database, Transaction, reason, table
 from chassis.outbox import OutboxRow
 from chassis.topology import events_exchange
 
@@ -43,8 +42,8 @@ class Relay:
             try:
                 while await self.publish_batch() == BATCH:
                     pass
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("outbox cannot be read", error=type(error).__name__)
+            except DATABASE_ERRORS as error:
+                log.warning("outbox cannot be read", error=reason(error))
             await wait(self._woken, POLL_S)
 
     async def publish_batch(self) -> int:

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis import metrics
-from chassis.db import Database, table
+from chassis.db import DATABASE_ERRORS, Database, reason, table
 from chassis.idempotency import IdempotencyRow
 from chassis.outbox import OutboxRow
 
@@ -37,8 +36,8 @@ class Upkeep:
                 if self.database.clock.now() >= prune_at:
                     await self.prune()
                     prune_at = self.database.clock.now() + PRUNE_EVERY
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
-                log.warning("upkeep could not reach the database", error=type(error).__name__)
+            except DATABASE_ERRORS as error:
+                log.warning("upkeep could not reach the database", error=reason(error))
             await asyncio.sleep(WATCH_S)  # noqa: TID251  # the pace of a gauge, not work that falls due
 
     async def measure(self) -> None:
