@@ -35,17 +35,19 @@ def document(services: Collection[str] = PUBLISHERS) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
+    schemas: dict[str, Any] = {"Headers": HEADERS}
     for event, consumers in CONSUMERS.items():
         receivers = [service for service in consumers if service in services]
         if event.publisher not in services and not receivers:
             continue
         channels[event.type] = _channel(event)
+        schemas |= _schemas(event)
         messages[event.__name__] = {
             "name": event.type,
             "summary": event.__doc__,
             "contentType": "application/json",
             "headers": {"$ref": "#/components/schemas/Headers"},
-            "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": schema(event)},
+            "payload": {"$ref": f"#/components/schemas/{event.__name__}"},
         }
         channel = {"$ref": f"#/channels/{event.type}"}
         if event.publisher in services:
@@ -62,8 +64,14 @@ def document(services: Collection[str] = PUBLISHERS) -> dict[str, Any]:
         "info": {"title": f"Boxoffice events: {', '.join(services)}", "version": "1"},
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages, "schemas": {"Headers": HEADERS}},
+        "components": {"messages": messages, "schemas": schemas},
     }
+
+
+def _schemas(event: type[Event]) -> dict[str, Any]:
+    """The event's body and the shapes in it, as components that refer to each other."""
+    body = event.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    return {**body.pop("$defs", {}), event.__name__: body}
 
 
 def _channel(event: type[Event]) -> dict[str, Any]:
