@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from chassis import audit
 from chassis.auth import Principal
@@ -21,7 +22,7 @@ from booking.schemas import EventCreate, EventPage, EventRead, TicketTypeRead
 
 async def create_event(tx: Transaction, manager: Principal, body: EventCreate) -> EventRead:
     """Puts an event on sale. Raises Invalid, naming the field, for times, prices or refund tiers that cannot be."""
-    zone = domain.time_zone(body.timezone)
+    zone = ZoneInfo(body.timezone)
     starts_at = domain.instant("local_start", body.local_start, zone, body.local_start_fold)
     ends_at = domain.instant("local_end", body.local_end, zone, body.local_end_fold)
     domain.check_times(starts_at, ends_at)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from chassis.errors import Conflict, Invalid
 from contracts.money import InvalidMoney, Money, chargeable, total
@@ -21,8 +21,6 @@ TICKETS_MAX = 20
 
 
 class Status(StrEnum):
-    """Where a booking stands."""
-
     PENDING_PAYMENT = "pending_payment"
     PAYMENT_AUTHORIZED = "payment_authorized"
     CONFIRMED = "confirmed"
@@ -31,8 +29,6 @@ class Status(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What can happen to a booking."""
-
     PAYMENT_AUTHORIZED = "payment authorized"
     PAYMENT_SUCCEEDED = "payment succeeded"
     PAYMENT_FAILED = "payment failed"
@@ -183,13 +179,6 @@ def refund_state(price: Money, *, refunded_minor: int, failed_minor: int, awaite
     if refunded_minor:
         return RefundState.PARTIALLY_REFUNDED
     return RefundState.PENDING if awaited else RefundState.NONE
-
-
-def time_zone(name: str) -> ZoneInfo:
-    """Raises Invalid unless `name` is an IANA zone such as Europe/Berlin."""
-    if name not in available_timezones() or ("/" not in name and name != "UTC"):
-        raise Invalid("timezone", "is not an IANA time zone")
-    return ZoneInfo(name)
 
 
 def instant(field: str, local: datetime, zone: ZoneInfo, fold: int | None) -> datetime:

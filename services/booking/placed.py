@@ -16,10 +16,11 @@ from chassis.errors import NotFound
 from contracts.booking import BookingConfirmed, EventFacts, PolicySnapshot
 from contracts.event import Event as Published
 from contracts.money import Money
-from sqlalchemy import select, update
+from sqlalchemy import ARRAY, bindparam, column, func, insert, select, update
+from sqlalchemy.sql.dml import Insert
 from sqlmodel import col
 
-from booking import domain, seats
+from booking import domain, metrics, seats
 from booking.domain import RefundState, Status
 from booking.models import Booking, Ticket
 from booking.schemas import BookingRead, BookingSummary, Contact, TicketRead
@@ -52,21 +53,40 @@ class Placed:
         return EventFacts.model_validate(self.booking.event_facts)
 
 
+def _insert() -> Insert:
+    bookings, lines = table(Booking), table(Ticket)
+    booking = insert(bookings).values({c.name: bindparam(f"booking_{c.name}", type_=c.type) for c in bookings.c})
+    arrays = [bindparam(f"ticket_{c.name}", type_=ARRAY(c.type)) for c in lines.c]
+    rows = func.unnest(*arrays).table_valued(*(column(c.name, c.type) for c in lines.c), name="line").render_derived()
+    return insert(lines).from_select([c.name for c in lines.c], select(*rows.c)).add_cte(booking.cte("placed"))
+
+
+INSERT = _insert()
+"""Writes a booking and its tickets, with the parameters that `inserted` gives. Built once, as each booking runs it."""
+
+READ = (
+    select(Booking, Ticket)
+    .join(Ticket, col(Ticket.booking_id) == col(Booking.id))
+    .where(col(Booking.id) == bindparam("booking_id"))
+    .order_by(col(Ticket.position))
+    .execution_options(populate_existing=True)
+)
+LOCK = READ.with_for_update(of=Booking, key_share=True)
+
+
+def inserted(placed: Placed) -> dict[str, Any]:
+    """The parameters of INSERT: the booking's columns, and the tickets' as arrays."""
+    booking = {f"booking_{name}": value for name, value in placed.booking.model_dump().items()}
+    tickets = [ticket.model_dump() for ticket in placed.tickets]
+    return booking | {f"ticket_{name}": [ticket[name] for ticket in tickets] for name in tickets[0]}
+
+
 async def load(tx: Transaction, booking_id: UUID, *, lock: bool = False) -> Placed:
     """The booking, with `lock` alone in this transaction until it ends. Raises NotFound.
 
     After a wait for the lock the booking is as the one before left it; its tickets never change.
     """
-    statement = (
-        select(Booking, Ticket)
-        .join(Ticket, col(Ticket.booking_id) == col(Booking.id))
-        .where(col(Booking.id) == booking_id)
-        .order_by(col(Ticket.position))
-        .execution_options(populate_existing=True)
-    )
-    if lock:
-        statement = statement.with_for_update(of=Booking, key_share=True)
-    rows = (await tx.execute(statement)).all()
+    rows = (await tx.execute(LOCK if lock else READ, {"booking_id": booking_id})).all()
     if not rows:
         raise NotFound("booking")
     return Placed(rows[0][0], [ticket for _, ticket in rows])
@@ -87,6 +107,8 @@ async def change(tx: Transaction, placed: Placed, after: Status, *events: Publis
     }
     statement = update(bookings).where(bookings.c.id == booking.id).values(written)
     await tx.execute(outbox.with_events(tx, statement, *events) if events else statement)
+    if after is not booking.status:
+        metrics.reached(tx, after)
     by = domain.seats_between(booking.status, after)
     if any(by) and sum(by) <= 0:
         await seats.move(tx, placed.quantities, by)

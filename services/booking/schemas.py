@@ -6,6 +6,7 @@ import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from contracts.booking import EventFacts, PolicySnapshot
 from contracts.money import EXPONENTS, LARGEST_AMOUNT_MINOR, Money
@@ -31,6 +32,13 @@ def _enabled_currency(code: str) -> str:
     return code
 
 
+def _iana_zone(name: str) -> str:
+    # The set also holds links of the machine, such as localtime.
+    if name not in available_timezones() or ("/" not in name and name != "UTC"):
+        raise ValueError("is not an IANA time zone such as Europe/Berlin")
+    return name
+
+
 def _email(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
@@ -46,6 +54,7 @@ Email = Annotated[
     AfterValidator(_one_line),
     AfterValidator(_email),
 ]
+TimeZone = Annotated[str, StringConstraints(max_length=100), AfterValidator(_iana_zone)]
 Currency = Annotated[str, AfterValidator(_enabled_currency)]
 
 
@@ -91,7 +100,7 @@ class EventCreate(Body):
     local_end: NaiveDatetime
     local_start_fold: Literal[0, 1] | None = None
     local_end_fold: Literal[0, 1] | None = None
-    timezone: str = Field(max_length=100)
+    timezone: TimeZone
     currency: Currency
     ticket_types: tuple[TicketTypeCreate, ...] = Field(min_length=1, max_length=TICKET_TYPES_MAX)
     refund_policy: RefundPolicyCreate = RefundPolicyCreate()

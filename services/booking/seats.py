@@ -6,21 +6,17 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from chassis.db import Transaction, table
-from sqlalchemy import ARRAY, Integer, Uuid, column, func, literal, select, update
+from sqlalchemy import ARRAY, Integer, Uuid, bindparam, column, func, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from booking.domain import Seats
 from booking.models import TicketType
 
 
-async def move(tx: Transaction, quantities: Mapping[UUID, int], by: Seats) -> dict[UUID, int]:
-    """Adds `by` for each of the tickets to the counters of its type; returns the types and quantities for which there was room.
-
-    The rows are locked in the order of their ids, so that two bookings of the same types never wait for each other in a circle.
-    Lock the booking before, and call this as late as possible: everybody who buys waits for these rows until the commit.
-    """
+def _move() -> ReturningUpdate[UUID]:
     types = table(TicketType)
     wanted = (
-        func.unnest(literal(list(quantities), ARRAY(Uuid)), literal(list(quantities.values()), ARRAY(Integer)))
+        func.unnest(bindparam("wanted", type_=ARRAY(Uuid)), bindparam("quantities", type_=ARRAY(Integer)))
         .table_valued(column("id", Uuid), column("quantity", Integer), name="wanted")
         .render_derived()
     )
@@ -31,13 +27,29 @@ async def move(tx: Transaction, quantities: Mapping[UUID, int], by: Seats) -> di
         .with_for_update(of=types, key_share=True)
         .cte("locked")
     )
-    held, sold = by.held * locked.c.quantity, by.sold * locked.c.quantity
-    moved = await tx.execute(
+    held = types.c.held + bindparam("by_held", type_=Integer) * locked.c.quantity
+    sold = types.c.sold + bindparam("by_sold", type_=Integer) * locked.c.quantity
+    return (
         update(types)
-        .where(types.c.id == locked.c.id, types.c.held + types.c.sold + held + sold <= types.c.capacity)
-        .values(held=types.c.held + held, sold=types.c.sold + sold)
+        .where(types.c.id == locked.c.id, held + sold <= types.c.capacity)
+        .values(held=held, sold=sold)
         .returning(types.c.id)
     )
+
+
+MOVE = _move()
+"""Locks the rows in the order of their ids, so that two bookings of the same types never wait for each other in a circle. A row that
+somebody else changed meanwhile is checked as it is now, not as it was when the statement began.
+"""
+
+
+async def move(tx: Transaction, quantities: Mapping[UUID, int], by: Seats) -> dict[UUID, int]:
+    """Adds `by` for each of the tickets to the counters of its type; returns the types and quantities for which there was room.
+
+    Lock the booking before, and call this as late as possible: everybody who buys waits for these rows until the commit.
+    """
+    asked = {"wanted": list(quantities), "quantities": list(quantities.values())}
+    moved = await tx.execute(MOVE, {**asked, "by_held": by.held, "by_sold": by.sold})
     return {type_id: quantities[type_id] for type_id in moved.scalars()}
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis import audit, outbox
 from chassis.auth import BookingTokens, Principal
 from chassis.crypto import Sealer
-from chassis.db import Transaction, table
+from chassis.db import Transaction
 from chassis.errors import Conflict, Invalid
 from contracts.booking import (
     BookingCancelled,
@@ -21,14 +21,26 @@ from contracts.booking import (
     PolicySnapshot,
 )
 from contracts.event import Event as Published
-from sqlalchemy import ARRAY, column, func, insert, literal, select
-from sqlalchemy.sql.dml import Insert
+from sqlalchemy import select
 from sqlmodel import col
 
-from booking import catalogue, domain, seats
+from booking import catalogue, domain, metrics, seats
 from booking.domain import Status, Trigger
 from booking.models import Booking, Event, Ticket, TicketType
-from booking.placed import CONTACT, EMAIL, TICKETS, Placed, change, confirmation, listed, load, shown, stamp
+from booking.placed import (
+    CONTACT,
+    EMAIL,
+    INSERT,
+    TICKETS,
+    Placed,
+    change,
+    confirmation,
+    inserted,
+    listed,
+    load,
+    shown,
+    stamp,
+)
 from booking.schemas import BookingCreate, BookingPage, BookingPlacedRead, BookingRead, Contact, Item
 
 
@@ -46,7 +58,8 @@ async def create_booking(
     chosen = _chosen(body.items, {offered.id: offered for offered in types})
     _enough(chosen, {offered.id: offered.capacity - offered.held - offered.sold for offered, _ in chosen})
     placed = _place(tx, sealer, event, chosen, contact=body.contact, hold=hold)
-    await tx.execute(outbox.with_events(tx, _inserted(placed), *_first_events(placed)))
+    await tx.execute(outbox.with_events(tx, INSERT, *_first_events(placed)), inserted(placed))
+    metrics.reached(tx, placed.booking.status)
     quantities = placed.quantities
     moved = await seats.move(tx, quantities, domain.OCCUPIES[placed.booking.status])
     if len(moved) < len(quantities):
@@ -207,15 +220,6 @@ def _place(
         confirmed_at=tx.now if status is Status.CONFIRMED else None,
     )
     return Placed(booking, tickets)
-
-
-def _inserted(placed: Placed) -> Insert:
-    """The booking and its tickets as one statement, the same text for any number of tickets, so that it is compiled once."""
-    lines = table(Ticket)
-    arrays = [literal([getattr(ticket, line.name) for ticket in placed.tickets], ARRAY(line.type)) for line in lines.c]
-    rows = func.unnest(*arrays).table_valued(*(column(line.name, line.type) for line in lines.c), name="line")
-    booking = insert(table(Booking)).values(placed.booking.model_dump()).cte("placed")
-    return insert(lines).from_select([line.name for line in lines.c], select(rows.render_derived())).add_cte(booking)
 
 
 def _first_events(placed: Placed) -> list[Published]:

@@ -16,7 +16,7 @@ from contracts.refund import RefundCompleted, RefundFailed
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from booking import domain, seats
+from booking import domain, metrics, seats
 from booking.domain import PaymentMismatch, Refusal, Status, Trigger
 from booking.models import Booking, BookingRefund
 from booking.placed import Placed, change, confirmation, load, stamp
@@ -143,5 +143,6 @@ async def _refusal(tx: Transaction, placed: Placed, trigger: Trigger) -> Refusal
 async def _refuse(
     tx: Transaction, placed: Placed, event: PaymentAuthorized | PaymentSucceeded, reason: Refusal, **values: Any
 ) -> None:
+    metrics.refused(tx, reason)
     unavailable = SeatsUnavailable(**stamp(tx, placed.booking), payment_id=event.payment_id, reason=reason)
     await change(tx, placed, placed.booking.status, unavailable, unavailable_reason=reason, **values, **_noted(event))

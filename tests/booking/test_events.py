@@ -59,6 +59,10 @@ async def test_only_managers_create_events(office: BoxOffice) -> None:
     ("changes", "field"),
     [
         ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"timezone": "CEST"}, "timezone"),
+        ({"timezone": "europe/berlin"}, "timezone"),
+        ({"timezone": "localtime"}, "timezone"),
+        ({"timezone": "../../etc/passwd"}, "timezone"),
         ({"local_start": "2027-03-28T02:30:00", "local_end": "2027-03-28T22:00:00"}, "local_start"),
         ({"local_start": "2027-05-01T20:00:00", "local_end": "2027-05-01T20:00:00"}, "local_end"),
         ({"local_start": "2027-05-01T20:00:00Z"}, "local_start"),

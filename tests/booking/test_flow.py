@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from booking.domain import Status
 from contracts.booking import BookingConfirmed, BookingPlaced, SeatsSecured
 
-from tests.booking.conftest import BoxOffice, payment_of
+from tests.booking.conftest import TICKET, BoxOffice, booking_body, payment_of
 
 
 async def test_booking_is_held_authorized_and_confirmed(office: BoxOffice) -> None:
@@ -28,3 +29,20 @@ async def test_booking_is_held_authorized_and_confirmed(office: BoxOffice) -> No
         (SeatsSecured, 2),
         (BookingConfirmed, 3),
     ]
+
+
+async def test_states_are_counted(office: BoxOffice) -> None:
+    """Once committed, and not for what was refused."""
+    before = await counted(office)
+    event = await office.create_event({**TICKET, "capacity": 1})
+    booking = await office.book(event)
+    assert (await office.post("/bookings", booking_body(event))).status_code == 409
+    await office.service.deliver_and_wait(payment_of(booking).authorized())
+    await office.cancel(booking)
+    assert [after - earlier for after, earlier in zip(await counted(office), before, strict=True)] == [1, 1, 0, 0, 1]
+
+
+async def counted(office: BoxOffice) -> list[float]:
+    lines = (await office.service.client.get("/metrics")).text.splitlines()
+    found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("bookings_total"))
+    return [float(found.get(f'bookings_total{{status="{status}"}}', 0)) for status in Status]
