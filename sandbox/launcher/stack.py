@@ -98,7 +98,6 @@ class Stack:
             self.broker.program,
             lambda: None if self.broker.answers() else "it has not booted",
             self.broker.prepare,
-            ready_seconds_max=120,
             stop_seconds_max=30,
             url=self.broker.management_url,
             metrics=f"http://127.0.0.1:{self.at.ports['broker_metrics']}/metrics",

@@ -56,7 +56,7 @@ class Spec:
     missing: Callable[[], str | None]
     """What still keeps it from being ready; None when it is."""
     prepare: Callable[[], None] = lambda: None
-    ready_seconds_max: float = 60.0
+    ready_seconds_max: float = 120.0
     stop_seconds_max: float = 20.0
     url: str | None = None
     metrics: str | None = None
