@@ -24,7 +24,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 class Resolver(Protocol):
     """Turns a host's name into addresses; a port, so that tests can resolve as an attacker would."""
 
-    async def addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, port: int, /) -> list[str]:
         """Every address of `host`. Raises OSError or UnicodeError where there is none."""
         ...
 
@@ -32,7 +32,7 @@ class Resolver(Protocol):
 class SystemResolver:
     """The machine's resolver."""
 
-    async def addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, port: int, /) -> list[str]:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 

@@ -63,7 +63,12 @@ async def take_up(tx: Transaction, message_id: UUID, mail_domain: str) -> Attemp
     taken = await tx.execute(
         update(messages)
         .where(messages.c.id == message_id, queued)
-        .values(attempts=messages.c.attempts + 1, message_id=stable_id, next_attempt_at=tx.now + MAILS.lease)
+        .values(
+            attempts=messages.c.attempts + 1,
+            message_id=stable_id,
+            next_attempt_at=tx.now + MAILS.lease,
+            last_error=None,
+        )
         .returning(messages)
     )
     if (message := taken.first()) is None:

@@ -200,7 +200,12 @@ async def claim(tx: Transaction, endpoint_id: UUID, at_most: int) -> Batch | Non
             endpoints.c.id == deliveries.c.endpoint_id,
             endpoints.c.status == EndpointStatus.ACTIVE,
         )
-        .values(next_attempt_at=tx.now + WEBHOOKS.lease, attempts=deliveries.c.attempts + 1)
+        .values(
+            next_attempt_at=tx.now + WEBHOOKS.lease,
+            attempts=deliveries.c.attempts + 1,
+            last_status=None,
+            last_error=None,
+        )
         .returning(deliveries, endpoints.c.url, endpoints.c.secret)
     )
     rows = claimed.all()

@@ -60,7 +60,7 @@ class Mailbox:
         self.accept_and_drop = False
 
     async def handle_RCPT(  # noqa: N802  # the name that aiosmtpd calls
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         self.attempts += 1
         if answer := self.say("rcpt", address):
@@ -68,7 +68,7 @@ class Mailbox:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's
         if answer := self.say("data", envelope.rcpt_tos[0]):
             return answer
         assert isinstance(envelope.content, bytes)
@@ -77,7 +77,7 @@ class Mailbox:
         self.recipients.append(envelope.rcpt_tos[0])
         self.mails.append(message)
         if self.accept_and_drop:
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return "250 OK"
 
@@ -175,7 +175,7 @@ class Names:
     answers: dict[str, list[list[str]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    async def addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, _port: int, /) -> list[str]:
         self.asked.append(host)
         if host not in self.answers:
             raise OSError("name or service not known")
