@@ -93,7 +93,7 @@ def create_app(options: Options) -> Starlette:
         options.state.mkdir(parents=True, exist_ok=True)
         store = Store(options.state / "stripe.sqlite3")
         settings = Settings.stored(store)
-        clock = Clock(settings.clock_offset_seconds)
+        clock = Clock(settings.clock_offset_seconds, store.newest())
         sandbox = Sandbox(
             store=store,
             clock=clock,

@@ -6,14 +6,23 @@ import time
 
 
 class Clock:
-    """Seconds since the epoch. `offset_seconds` ages authorisations, idempotency keys and pending balances."""
+    """Seconds since the epoch. `offset_seconds` ages authorisations, idempotency keys and pending balances.
 
-    def __init__(self, offset_seconds: int = 0) -> None:
+    `now` never goes back, also when the machine's clock does, and never behind `latest`, the newest object's time.
+    """
+
+    def __init__(self, offset_seconds: int = 0, latest: int = 0) -> None:
         self.offset_seconds = offset_seconds
+        self.latest = latest
 
     def now(self) -> int:
         """The stand-in's own time in whole seconds, as it stands in `created`."""
-        return int(self.real()) + self.offset_seconds
+        self.latest = max(self.latest, int(self.real()) + self.offset_seconds)
+        return self.latest
+
+    def restart(self) -> None:
+        """Back to the machine's time."""
+        self.offset_seconds = self.latest = 0
 
     def real(self) -> float:
         """The machine's time: deliveries and signatures must agree with their receiver's clock."""

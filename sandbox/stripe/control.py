@@ -223,7 +223,7 @@ async def reset(sandbox: Sandbox, _request: Request) -> object:
         sandbox.store.put(endpoint)
     for name in Settings.model_fields:
         setattr(sandbox.settings, name, getattr(Settings(), name))
-    sandbox.clock.offset_seconds = 0
+    sandbox.clock.restart()
     sandbox.requests.clear()
     return {"endpoints_kept": len(endpoints)}
 

@@ -18,6 +18,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, kind TEXT, created INTEGER, facets TEXT, body TEXT);
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, seq);
+CREATE INDEX IF NOT EXISTS objects_by_time ON objects (kind, created, seq);
 CREATE TABLE IF NOT EXISTS facets (kind TEXT, name TEXT, value TEXT, seq INTEGER, PRIMARY KEY (kind, name, value, seq))
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
@@ -58,7 +59,9 @@ class Page:
     created_at_most: int | None = None
 
 
-COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+FIRST_SINCE = "SELECT seq FROM objects WHERE kind = ? AND created >= ? ORDER BY created, seq LIMIT 1"
+SEQ_OF_ID = "SELECT seq FROM objects WHERE id = ?"
+SEQ_MAX = 2**63 - 1
 
 
 class Store:
@@ -138,32 +141,33 @@ class Store:
     ) -> tuple[list[Object], bool]:
         """Objects of a kind whose facets each have one of the given values, and whether more follow."""
         page = page or Page(limit=-1)
-        where = ["o.kind = ?"]
+        # The first facet leads to its few objects, newest first by its own index; the others are looked up for each of them.
+        leads = next((place for place, (_, allowed) in enumerate(facets) if len(allowed) == 1), None)
+        source, seq = (
+            ("objects o", "o.seq") if leads is None else ("facets f CROSS JOIN objects o ON o.seq = f.seq", "f.seq")
+        )
+        where: list[str] = ["o.kind = ?"]
         values: list[str | int] = [kind]
-        for name, allowed in facets:
-            marks = ", ".join("?" * len(allowed))
-            where.append(
-                f"o.seq IN (SELECT seq FROM facets WHERE kind = ? AND name = ? AND value IN ({marks}))"  # noqa: S608  # question marks only
-            )
+        for place, (name, allowed) in enumerate(facets):
+            matches = f"f.kind = ? AND f.name = ? AND f.value IN ({', '.join('?' * len(allowed))})"
+            other = f"EXISTS (SELECT 1 FROM facets f WHERE {matches} AND f.seq = o.seq)"  # noqa: S608  # question marks only
+            where.append(matches if place == leads else other)
             values += [kind, name, *allowed]
-        for name, bound in page.created.items():
-            where.append(f"o.created {COMPARISONS[name]} ?")
-            values.append(bound)
-        if page.created_at_most is not None:
-            where.append("o.created <= ?")
-            values.append(page.created_at_most)
-        for cursor, comparison in ((page.starting_after, "<"), (page.ending_before, ">")):
-            if cursor is not None:
-                where.append(f"o.seq {comparison} (SELECT seq FROM objects WHERE id = ?)")  # noqa: S608  # fixed text
-                values.append(cursor)
+        for condition, facts in _bounds(kind, page):
+            where.append(f"{seq} {condition}")
+            values += facts
         order = "ASC" if page.ending_before is not None else "DESC"
         rows = self.connection.execute(
-            f"SELECT o.body FROM objects o WHERE {' AND '.join(where)} ORDER BY o.seq {order} LIMIT ?",  # noqa: S608  # fixed text
+            f"SELECT o.body FROM {source} WHERE {' AND '.join(where)} ORDER BY {seq} {order} LIMIT ?",  # noqa: S608  # no value stands in the text
             (*values, page.limit + 1 if page.limit > 0 else -1),
         ).fetchall()
         more = 0 < page.limit < len(rows)
         found = [decoded(body) for (body,) in (rows[: page.limit] if more else rows)]
         return (found[::-1] if page.ending_before is not None else found), more
+
+    def newest(self) -> int:
+        """`created` of the newest object, in seconds; 0 when there is none."""
+        return int(self.connection.execute("SELECT COALESCE(MAX(created), 0) FROM objects").fetchone()[0])
 
     def setting(self, name: str, default: Object) -> Object:
         row = self.connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
@@ -175,3 +179,17 @@ class Store:
             "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, encoded(value)),
         )
+
+
+def _bounds(kind: str, page: Page) -> list[tuple[str, tuple[str | int, ...]]]:
+    """Conditions on `seq` and their values: by moment, since it grows with `created` as the clock never goes back, and by cursor."""
+    lowest = [page.created[name] + (name == "gt") for name in ("gt", "gte") if name in page.created]
+    beyond = [page.created[name] + (name == "lte") for name in ("lt", "lte") if name in page.created]
+    if page.created_at_most is not None:
+        beyond.append(page.created_at_most + 1)
+    cursors = (("<", page.starting_after), (">", page.ending_before))
+    return [
+        *((f">= ({FIRST_SINCE})", (kind, moment)) for moment in lowest),
+        *((f"< COALESCE(({FIRST_SINCE}), {SEQ_MAX})", (kind, moment)) for moment in beyond),
+        *((f"{comparison} ({SEQ_OF_ID})", (cursor,)) for comparison, cursor in cursors if cursor is not None),
+    ]
