@@ -101,11 +101,12 @@ class Server:
             raise PostgresFailed(f"{script.name}: {result.stderr.strip()}")
 
     def _psql(self, arguments: list[str], script: str | None = None) -> subprocess.CompletedProcess[str]:
-        environment = {**base_environment(self.folder), "PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "5"}
+        limits = {"PGCONNECT_TIMEOUT": "5", "PGOPTIONS": "-c statement_timeout=60s"}
+        environment = {**base_environment(self.folder), "PGPASSWORD": self.password, **limits}
         address = ["-h", "127.0.0.1", "-p", str(self.port), "-U", SUPERUSER, "-d", "postgres"]
         return subprocess.run(  # our own psql
             [str(self.binaries / "psql"), "-X", "-q", *address, *arguments],
-            env=environment, cwd="/", input=script, capture_output=True, text=True, check=False, timeout=60,
+            env=environment, cwd="/", input=script, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def _run(self, name: str, *arguments: str) -> None:

@@ -104,7 +104,7 @@ class Node:
                 health = management.get(f"/api/health/checks/port-listener/{self.ports['amqp']}")
         except httpx2.TransportError:
             return False
-        return health.is_success and "running" in vhost.json().get("cluster_state", {}).values()
+        return health.is_success and vhost.is_success and "running" in vhost.json().get("cluster_state", {}).values()
 
     def management(self) -> httpx2.Client:
         """A client of the management API, signed in as the administrator."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from sandbox.launcher import credentials, postgres, rabbitmq
+from sandbox.launcher import credentials, postgres, rabbitmq, registrations
 from sandbox.launcher.credentials import SERVICES
 from sandbox.launcher.home import CLONE, Home
 from sandbox.launcher.nginx import Gateway
@@ -65,7 +65,16 @@ class Stack:
                 [self._postgres(), self._rabbitmq(), self._stripe(), self._world()],
                 [Step("migrations and broker topology", self._migrate, self.home.log("migrate"))],
             ),
-            Stage([self._service(name) for name in SERVICES]),
+            Stage(
+                [self._service(name) for name in SERVICES],
+                [
+                    Step(
+                        "CRM receiver at notification",
+                        lambda: registrations.crm_endpoint(self.at),
+                        self.home.log("notification"),
+                    )
+                ],
+            ),
             Stage([self._gateway()]),
         ]
 
@@ -118,7 +127,7 @@ class Stack:
             lambda: refusal(account, auth=(known.stripe_api_key, "")),
             lambda: folder.mkdir(mode=0o700, exist_ok=True),
             url=url,
-            steps=[Step("webhook endpoint at Stripe", self._register_webhook, self.home.log("stripe"))],
+            steps=[Step("webhook endpoint at Stripe", self._register_at_stripe, self.home.log("stripe"))],
         )
 
     def _world(self) -> Spec:
@@ -188,22 +197,9 @@ class Stack:
             said = log.read_text().strip().splitlines()
             raise RuntimeError(said[-1] if said else f"it ended with {ended.returncode}")
 
-    def _register_webhook(self) -> None:
-        """Tells the stand-in where payment listens. An endpoint of an earlier start only learns the new address."""
-        if own_stripe(self.known, os.environ):
-            return
-        url = f"{self.at.http('gateway')}/webhooks/stripe"
-        api = httpx2.Client(base_url=self.at.http("stripe"), auth=(self.known.stripe_api_key, ""), trust_env=False)
-        with api:
-            if self._webhook_file.exists():
-                endpoint = json.loads(self._webhook_file.read_text())["id"]
-                if api.post(f"/v1/webhook_endpoints/{endpoint}", data={"url": url}).is_success:
-                    return
-            answer = api.post("/v1/webhook_endpoints", data={"url": url, "enabled_events[]": "*"})
-        if not answer.is_success:
-            raise RuntimeError(f"the stand-in answered {answer.status_code}")
-        endpoint = answer.json()
-        credentials.write_private(self._webhook_file, json.dumps({"id": endpoint["id"], "secret": endpoint["secret"]}))
+    def _register_at_stripe(self) -> None:
+        if not own_stripe(self.known, os.environ):
+            registrations.stripe_endpoint(self.at, self.known, self._webhook_file)
 
 
 def silent(*ports: int) -> str | None:

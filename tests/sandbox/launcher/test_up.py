@@ -57,6 +57,14 @@ def test_up_is_repeatable_tells_every_address_and_down_leaves_nothing(tmp_path: 
         assert httpx2.get(found["gateway"] + "/api/bookings", trust_env=False).status_code == 401
 
         boxoffice("up")
+        endpoints = httpx2.get(found["gateway"] + "/api/webhook-endpoints", headers=as_staff, trust_env=False).json()[
+            "items"
+        ]
+        assert [endpoint["url"] for endpoint in endpoints] == [found["crm"] + "/hooks"]
+        at_stripe = httpx2.get(
+            found["stripe_sandbox"] + "/v1/webhook_endpoints", auth=(found["stripe_api_key"], ""), trust_env=False
+        ).json()["data"]
+        assert [endpoint["url"] for endpoint in at_stripe] == [found["gateway"] + "/webhooks/stripe"]
         assert json.loads(boxoffice("status", "--json"))["processes"] == found["processes"]
 
         all_of_them = [
