@@ -10,7 +10,7 @@ from chassis import outbox
 from chassis.db import Transaction, table
 from contracts.event import Event
 from sqlalchemy import case, insert, update
-from sqlalchemy.sql.dml import Delete, Insert, Update
+from sqlalchemy.sql.dml import Insert, Update
 
 from payment import ledger, metrics, schedule
 from payment.domain import RefundTrigger, Status, Step, Trigger, next_refund_status, next_status, next_step
@@ -28,7 +28,8 @@ class Change:
         self.payment = payment
         self._values: dict[str, Any] = {}
         self._events: list[Event] = []
-        self._alongside: list[Insert | Update | Delete] = []
+        self._before: list[Update] = []
+        self._alongside: list[Insert | Update] = []
 
     def set(self, **values: Any) -> None:
         """Columns of the payment."""
@@ -60,7 +61,7 @@ class Change:
         """Postings about the payment."""
         self.alongside(ledger.entries(self.tx, self.payment.id, *postings))
 
-    def alongside(self, statement: Insert | Update | Delete) -> None:
+    def alongside(self, statement: Insert | Update) -> None:
         """A statement that is run together with the payment's own."""
         self._alongside.append(statement)
 
@@ -83,9 +84,9 @@ class Change:
         self.alongside(update(attempts).where(attempts.c.id == attempt.id).values(sent_at=self.tx.now))
 
     def close_attempt(self, attempt_id: UUID, outcome: Outcome, code: str | None = None) -> None:
-        """The attempt has ended: its key is never used again."""
+        """The attempt has ended: its key is never used again. Written first, since the next one may be opened with the same change."""
         attempts = table(Attempt)
-        self.alongside(
+        self._before.append(
             update(attempts)
             .where(attempts.c.id == attempt_id, attempts.c.closed_at.is_(None))
             .values(outcome=outcome, code=code, closed_at=self.tx.now)
@@ -126,7 +127,9 @@ class Change:
             self.check_in(schedule.next_check(payment.status, payment.checks, hold_is_over=hold_is_over))
 
     async def save(self) -> None:
-        """One statement. A data-modifying CTE runs whether or not the main statement matches: the payment is held, so it does."""
+        """One statement, mostly. A data-modifying CTE runs whether or not the main statement matches: the payment is held, so it does."""
+        for closing in self._before:
+            await self.tx.execute(closing)
         payments = table(Payment)
         values = {**self._values, "updated_at": self.tx.now}
         self.payment.updated_at = self.tx.now

@@ -153,8 +153,7 @@ async def start_payment(database: Database, gateway: Gateway, booking_id: UUID) 
             assert opening.ref is not None, "it has one or the other"
             view = await gateway.fetch(opening.ref)
     except GatewayError as error:
-        await _note_failure(database, opening, error)
-        raise _not_now(error) from None
+        raise await _refusal(database, opening, error) from None
     async with database.transaction() as tx:
         payment = await _apply_view(tx, gateway, opening.payment.id, view)
     if payment.status in CONFIRMABLE and payment.wish is Wish.RELEASE:
@@ -212,17 +211,19 @@ async def _opening_of(tx: Transaction, payment: Payment) -> Opening:
     )
 
 
-async def _note_failure(database: Database, opening: Opening, error: GatewayError) -> None:
-    """What was asked for and not answered is found by the next check; a definitive refusal ends the attempt."""
+async def _refusal(database: Database, opening: Opening, error: GatewayError) -> Conflict | Unavailable:
+    """What the buyer is told. What was asked for and not answered is found by the next check; a definitive refusal ends the attempt."""
+    retry_after_s = max(1, round(error.retry_after_s)) if isinstance(error, NotRun) else 2
+    not_now = Unavailable("The payment provider does not answer; try again.", retry_after_s)
     if opening.order is None:
-        return
+        return not_now
     async with database.transaction() as tx:
         payment = await locked_payment(tx, opening.payment.id)
         attempt = await tx.get(Attempt, opening.order.attempt_id)
         assert payment is not None, "payments are never removed"
         assert attempt is not None, "attempts are never removed"
         if payment.provider_ref is not None or attempt.closed_at is not None:
-            return  # found meanwhile
+            return not_now  # found meanwhile
         change = Change(tx, payment)
         match error:
             case Refused():
@@ -232,11 +233,7 @@ async def _note_failure(database: Database, opening: Opening, error: GatewayErro
             case _:
                 record_silence(change, attempt)
         await change.save()
-
-
-def _not_now(error: GatewayError) -> Unavailable:
-    retry_after_s = max(1, round(error.retry_after_s)) if isinstance(error, NotRun) else 2
-    return Unavailable("The payment provider does not answer; try again.", retry_after_s)
+    return _closed(payment) if payment.status is Status.FAILED else not_now
 
 
 def _closed(payment: Payment) -> Conflict:

@@ -24,6 +24,10 @@ from contracts.booking import (
 from contracts.event import Event
 from contracts.money import Money
 from contracts.refund import RefundApproved
+from payment.advance import advance_payment
+from payment.advance_refund import advance_refund
+from payment.gateways import Gateway
+from payment.gateways.stripe import StripeGateway
 from payment.models import Attempt, LedgerEntry, Payment, Receipt, Refund
 from sqlalchemy import func, select, update
 
@@ -228,6 +232,22 @@ class Shop:
             await tx.execute(
                 update(attempts).where(attempts.c.payment_id == payment.id).values(sent_at=attempts.c.sent_at - by)
             )
+
+    @property
+    def gateway(self) -> StripeGateway:
+        """The service's own way to its provider."""
+        gateway: StripeGateway = self.service.app.state.gateway
+        return gateway
+
+    async def advance(self, payment: Payment, gateway: Gateway | None = None) -> Payment:
+        """One step of the payment, as a sweep does it; the row afterwards."""
+        await advance_payment(self.service.database, gateway or self.gateway, payment.id)
+        return await self.payment(payment.booking_id)
+
+    async def advance_refund(self, refund_id: UUID, gateway: Gateway | None = None) -> Refund:
+        """The same for a refund."""
+        await advance_refund(self.service.database, gateway or self.gateway, refund_id)
+        return await self.refund(refund_id)
 
     async def attempts(self, payment: Payment) -> list[Attempt]:
         """Oldest first."""
