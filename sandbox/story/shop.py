@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import httpx2
 from chassis.clock import SystemClock
 
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 PAUSE_S = 0.1
 PASSING = frozenset({409, 429, 500, 502, 503, 504})
 """Answers that another try may change. 409 passes only where it names a time to wait."""
