@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from chassis.settings import load
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ops.settings import Mode, Settings, Shared
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
-
-class RetryDelays(BaseSettings):
-    """The one shared variable that the broker's topology depends on."""
-
-    model_config = SettingsConfigDict(env_prefix="BOXOFFICE_", extra="ignore")
-
-    retry_delays_ms: str = "1000,5000,30000,120000,600000"
+# Each command imports what it needs itself: Alembic, the provider's SDK and the services are slow to import, and no command needs all.
 
 
 @app.command()
 def migrate() -> None:
     """Bring the four databases and the broker to what this version needs."""
-    from ops.migrate import migrate_everything  # noqa: PLC0415  # Alembic is slow to import, and only this needs it
-    from ops.settings import Settings  # noqa: PLC0415
+    from ops.migrate import migrate_everything  # noqa: PLC0415  # see above
 
-    delays = tuple(int(part) for part in load(RetryDelays).retry_delays_ms.split(","))
-    migrate_everything(load(Settings), delays, typer.echo)
+    migrate_everything(load(Settings), load(Shared).retry_delays_ms, typer.echo)
+
+
+@app.command()
+def verify(
+    *,
+    mode: Annotated[
+        Mode | None, typer.Option(help="settled: nothing may be on its way. Without --wait the default is live.")
+    ] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait at most until everything is settled.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the report as JSON to this file.")
+    ] = None,
+    selftest: Annotated[bool, typer.Option("--selftest", help="Plant corruptions in made-up data; find each.")] = False,
+) -> None:
+    """Compare databases, broker, provider, mails and CRM. Exit 0: no difference, 1: some, 2: unreadable, 3: not all compared."""
+    from ops.verify.command import run_selftest, run_verify  # noqa: PLC0415  # see above
+
+    if selftest:
+        raise typer.Exit(run_selftest(load(Settings)))
+    chosen = mode or (Mode.SETTLED if wait else Mode.LIVE)
+    raise typer.Exit(run_verify(load(Settings), load(Shared).retention, chosen, wait, json_file))
 
 
 def main() -> None:

@@ -1,11 +1,22 @@
-"""What the operator's command is told: variables that begin with OPS_."""
+"""What the operator's command is told: variables that begin with OPS_, and the shared ones that it needs."""
 
 from __future__ import annotations
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SERVICES = ("booking", "payment", "refund", "notification")
+
+
+class Mode(StrEnum):
+    """How strictly `verify` compares."""
+
+    LIVE = "live"
+    SETTLED = "settled"
 
 
 class Settings(BaseSettings):
@@ -26,3 +37,22 @@ class Settings(BaseSettings):
         """Address of a service's database, as its owner."""
         url: SecretStr = getattr(self, f"{service}_database_url")
         return url.get_secret_value()
+
+
+class Shared(BaseSettings):
+    """The services' shared variables that broker and outbox depend on, with the same defaults (chassis.settings.Shared)."""
+
+    model_config = SettingsConfigDict(env_prefix="BOXOFFICE_", extra="ignore")
+
+    retry_delays_ms: Annotated[tuple[int, ...], NoDecode] = (1_000, 5_000, 30_000, 120_000, 600_000)
+    outbox_retention_days: int = Field(30, ge=1)
+
+    @field_validator("retry_delays_ms", mode="before")
+    @classmethod
+    def _delays(cls, value: object) -> object:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @property
+    def retention(self) -> timedelta:
+        """How long a published event is kept at least."""
+        return timedelta(days=self.outbox_retention_days)
