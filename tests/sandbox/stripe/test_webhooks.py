@@ -75,7 +75,7 @@ async def test_only_what_an_endpoint_listens_to(standin: Standin, receiver: Rece
 async def test_failures_are_repeated_with_a_new_signature(standin: Standin, receiver: Receiver) -> None:
     """A 500 and a redirect are failures; the third try is signed anew and ends it."""
     made = await endpoint(standin, receiver, "payment_intent.created")
-    receiver.plan = [web.Response(status=500), web.Response(status=302, headers={"Location": receiver.url})]
+    receiver.plan = [web.Response(status=500), web.Response(status=307, headers={"Location": receiver.url})]
     await standin.client.v1.payment_intents.create_async({"amount": 5000, "currency": "eur"})
     await settled(standin)
     assert len(receiver.bodies) == 3
