@@ -38,6 +38,7 @@ check: ready  ## lint, types, architecture, lock, generated documents
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.generate --check
 	@if grep -nE '://|index-url|find-links' requirements.lock; then echo "requirements.lock names an address." >&2; exit 1; fi
 
 format: ready  ## put the code into its form
