@@ -191,7 +191,7 @@ class Office:
     mailbox: Mailbox
     names: Names
 
-    async def placed(self, booking_id: UUID, total: int = 8900, version: int = 1, **facts: Any) -> BookingPlaced:
+    def placed(self, booking_id: UUID, total: int = 8900, version: int = 1, **facts: Any) -> BookingPlaced:
         return BookingPlaced(
             version=version,
             occurred_at=datetime.now(UTC),
@@ -233,7 +233,7 @@ class Office:
     async def book(self, **facts: Any) -> UUID:
         """A booking that is placed, and known here."""
         booking_id = uuid4()
-        await self.running.deliver_and_wait(await self.placed(booking_id, **facts))
+        await self.running.deliver_and_wait(self.placed(booking_id, **facts))
         return booking_id
 
     async def mails(self, booking_id: UUID, count: int = 1) -> list[EmailMessage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from uuid import uuid4
 
 import asyncpg
@@ -153,10 +154,10 @@ async def test_a_registration_that_is_repeated_is_one(office: Office, crm: Recei
 
 async def test_deliveries_come_in_pages_newest_first(office: Office, crm: Receiver) -> None:
     endpoint = await office.register(crm.url, "booking.placed")
-    events = [await office.placed(uuid4()) for _ in range(PAGE + 5)]
+    events = [office.placed(uuid4()) for _ in range(PAGE + 5)]
     ids = [await office.running.deliver(event) for event in events]
     for event_id in ids:
-        await eventually(lambda wanted=event_id: office.running.consumed(wanted))  # type: ignore[misc]
+        await eventually(partial(office.running.consumed, event_id))
     path, headers = f"/webhook-endpoints/{endpoint['id']}/deliveries", office.running.staff("viewer")
     first = (await office.running.client.get(path, headers=headers)).json()
     second = (await office.running.client.get(f"{path}?before={first['next']}", headers=headers)).json()
@@ -219,9 +220,9 @@ async def test_the_service_cannot_unmake_a_mail(office: Office) -> None:
 
 async def test_two_events_at_once_make_one_booking(office: Office) -> None:
     booking_id = uuid4()
-    placed, confirmed = await office.placed(booking_id, total=0), office.confirmed(booking_id, total=0)
+    placed, confirmed = office.placed(booking_id, total=0), office.confirmed(booking_id, total=0)
     ids = await asyncio.gather(office.running.deliver(confirmed), office.running.deliver(placed))
     for event_id in ids:
-        await eventually(lambda wanted=event_id: office.running.consumed(wanted))  # type: ignore[misc]
+        await eventually(partial(office.running.consumed, event_id))
     await office.mails(booking_id)
     assert len(await office.messages(booking_id)) == 1

@@ -182,7 +182,7 @@ async def test_the_call_goes_to_the_address_under_the_name(certificate: tuple[Ce
     serving, trusting = certificate
     asked: list[str | None] = []
     tls = serving("crm.example")
-    tls.sni_callback = lambda _socket, name, _context: asked.append(name)  # type: ignore[assignment]  # returns None
+    tls.sni_callback = lambda _socket, name, _context: asked.append(name)
     async with receiving(tls=tls) as receiver:
         allowed = guard(Names({"crm.example": [["127.0.0.1"]]}), f"crm.example:{receiver.port}")
         crm = Crm(allowed, SystemClock(), trusting)

@@ -237,6 +237,8 @@ def test_the_calendar_entry_means_the_same_instant_everywhere(zone: str) -> None
     method, content = found
     assert method == "PUBLISH"
     (entry,) = icalendar.Calendar.from_ical(content).walk("VEVENT")
+    assert isinstance(entry, icalendar.Event)
+    assert isinstance(entry.start, datetime)
     assert entry.start.astimezone(UTC) == STARTS_AT
     assert entry["summary"] == "A; B, C\\D"
     assert f"DTSTART;TZID={zone}:".encode() in content or (zone == "UTC" and b"DTSTART:20310329T190000Z" in content)

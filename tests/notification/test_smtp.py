@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -115,7 +116,7 @@ async def test_a_mail_that_is_put_off_goes_out_later_as_the_same_mail(office: Of
     office.mailbox.say = lambda stage, _: "451 4.3.0 ada@example.com is busy" if stage == "data" else None
     booking_id = await _confirmed(office)
     for attempts in (1, 2, 3):
-        row = await eventually(lambda wanted=attempts: _tried(office, booking_id, wanted))
+        row = await eventually(partial(_tried, office, booking_id, attempts))
         assert row.status == "queued"
         assert row.last_error == "the mail server answered 451"
         assert row.unsure == 0
@@ -134,7 +135,7 @@ async def test_the_pauses_grow(office: Office) -> None:
     booking_id = await _confirmed(office)
     for attempts, delay in enumerate(MAIL_DELAYS[:3], 1):
         before = office.running.database.clock.now()
-        row = await eventually(lambda wanted=attempts: _tried(office, booking_id, wanted))
+        row = await eventually(partial(_tried, office, booking_id, attempts))
         assert abs(row.next_attempt_at - before - delay) < timedelta(seconds=4)
         await office.make_due(id=row.id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -61,7 +62,7 @@ async def test_an_endpoint_is_told_only_what_it_asked_for(office: Office, crm: R
 async def test_a_duplicate_of_an_event_is_told_once(office: Office, crm: Receiver) -> None:
     await office.register(crm.url)
     booking_id = uuid4()
-    placed = await office.placed(booking_id)
+    placed = office.placed(booking_id)
     for _ in range(3):
         await office.running.deliver_and_wait(placed)
     await office.delivery_once(booking_id, status="delivered")
@@ -174,12 +175,12 @@ async def test_a_receiver_that_hangs_holds_up_neither_others_nor_mails(
     for booking_id in bookings:
         await office.running.deliver_and_wait(office.confirmed(booking_id))
     for booking_id in bookings:
-        await eventually(lambda wanted=booking_id: _calls(other_crm, wanted, 2), 5)  # type: ignore[misc]
+        await eventually(partial(_calls, other_crm, booking_id, 2), 5)
         await office.mails(booking_id)
     assert 1 <= len(crm.calls) <= 8
     released.set()
     for booking_id in bookings:
-        await eventually(lambda wanted=booking_id: _calls(crm, wanted, 2))  # type: ignore[misc]
+        await eventually(partial(_calls, crm, booking_id, 2))
 
 
 async def test_a_call_takes_ten_seconds_at_most(office: Office, crm: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +241,7 @@ async def _everything(office: Office, booking_id: UUID) -> None:
     refund = {"refund_id": refund_id, "booking_id": booking_id, "occurred_at": now}
     money = Money(100, "EUR")
     events = [
-        await office.placed(booking_id),
+        office.placed(booking_id),
         PaymentAttemptFailed(version=1, attempts_left=4, **payment),
         BookingExpired(version=2, booking_id=booking_id, occurred_at=now),
         PaymentVoided(version=2, amount=money, was_authorized=False, reason="booking_expired", **payment),
