@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -88,16 +86,8 @@ async def snapshots(urls: dict[str, str]) -> AsyncIterator[dict[str, Snapshot]]:
         yield {service: await stack.enter_async_context(snapshot(service, urls[service])) for service in SNAPSHOT_ORDER}
 
 
-@cache
-def _json_fields(model: type[Any]) -> frozenset[str]:
-    return frozenset(field.name for field in fields(model) if str(field.type).startswith(("dict", "list")))
-
-
 def _made(model: type[T], row: asyncpg.Record) -> T:
     values = dict(row)
-    for name in _json_fields(model):  # type: ignore[arg-type]  # every class is hashable
-        if values[name] is not None:
-            values[name] = json.loads(values[name])
     if "told" in values:
         values["told"] = [Told(*event) for event in values["told"] or ()]
     return model(**values)
