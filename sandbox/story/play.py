@@ -31,7 +31,6 @@ class Story:
 
     async def play(self) -> Bought:
         """All of it. Raises ShopError with the first thing that went wrong."""
-        await self._shop.connect_crm()
         bought = await self._hold()
         await self._pay(bought)
         await self._confirmed(bought)

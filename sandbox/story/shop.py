@@ -166,18 +166,6 @@ class Shop:
         found: list[Json] = answer.json()
         return found
 
-    async def connect_crm(self) -> None:
-        """Registers the CRM receiver where it is not yet."""
-        url = f"{self.status['crm']}/hooks"
-        known = await self.ask("notification", "GET", "/api/webhook-endpoints", headers=await self.staff())
-        if url not in {endpoint["url"] for endpoint in known["items"]}:
-            secret = (await self._http.get(f"{self.status['crm']}/api/secret")).json()["secret"]
-            body = {"url": url, "secret": secret}
-            # One key for all who may do this at once: one endpoint.
-            await self.ask(
-                "notification", "POST", "/api/webhook-endpoints", json=body, headers=await self.staff(), key=secret
-            )
-
     async def ask(
         self,
         service: str,
