@@ -23,6 +23,7 @@ from chassis.relay import wait
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.5
+ENDING_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ class Sweep:
         self._freed = asyncio.Event()
 
     async def run(self) -> None:
-        """Sweeps for ever. An outage of the database is waited out. Cancelled, it lets go of what it works on: the lease ends by itself."""
+        """Sweeps for ever. An outage of the database is waited out.
+
+        Cancelled, it gives what it works on ENDING_S to finish; what does not is let go, and falls due again when its lease ends.
+        """
         self.database.handovers[self.due.name] = self._start
         try:
             while True:
@@ -73,8 +77,10 @@ class Sweep:
                 await wait(self._freed, POLL_S)
         finally:
             del self.database.handovers[self.due.name]
-            for task in self._running:
-                task.cancel()
+            if self._running:
+                _, unfinished = await asyncio.wait(self._running, timeout=ENDING_S)
+                for task in unfinished:
+                    task.cancel()
 
     async def claim(self, at_most: int) -> list[UUID]:
         """Claims due rows for one lease. Rows that another sweep holds are skipped."""

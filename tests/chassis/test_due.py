@@ -147,3 +147,21 @@ async def test_without_a_sweep_here_the_row_is_due_for_whoever_sweeps(database: 
     async with database.transaction() as tx:
         await tx.execute(update(rows).where(rows.c.id == row_id).values(due_at=CHORES.soon(tx, row_id)))
     assert await chore(database).claim(10) == [row_id]
+
+
+async def test_a_stopping_sweep_finishes_what_it_works_on(database: Database) -> None:
+    """A restart must not leave a capture half done until its lease ends."""
+    await add(database, 1)
+    began = asyncio.Event()
+
+    async def slow(row_id: UUID) -> None:
+        began.set()
+        await asyncio.sleep(0.1)
+        async with database.transaction() as tx:
+            await tx.execute(update(rows).where(rows.c.id == row_id).values(done=1, due_at=None))
+
+    running = asyncio.create_task(Sweep(CHORES, database, slow).run())
+    await began.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert await done(database) == [1]
