@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from chassis import broker as amqp
 from chassis import inbox, metrics
-from chassis.db import Database, Transaction
+from chassis.db import Database, Transaction, is_outage, reason
 from chassis.topology import parked_exchange, retry_exchange
 from chassis.tracing import continued
 
@@ -129,6 +129,9 @@ class Receiver:
 
     async def _retry(self, subscription: Subscription, message: RabbitMessage, error: Exception) -> None:
         tried = _number(message.headers.get("x-tried"))
+        if is_outage(error):
+            await self._wait_out(subscription, message, tried, error)
+            return
         if tried >= len(self.retry_delays_ms):
             log.error("event parked", queue=subscription.queue, tried=tried + 1, exc_info=error)
             await self._park(subscription, message, _reason(error))
@@ -140,13 +143,20 @@ class Receiver:
         )
         metrics.EVENTS_CONSUMED.labels(subscription.event.type, "retried").inc()
 
-    async def _park(self, subscription: Subscription, message: RabbitMessage, reason: str) -> None:
+    async def _wait_out(self, subscription: Subscription, message: RabbitMessage, tried: int, error: Exception) -> None:
+        """Puts the message back without counting the try: nothing is wrong with it while the database is away."""
+        delay_ms = self.retry_delays_ms[:2][-1]
+        log.warning("event waits for the database", queue=subscription.queue, delay_ms=delay_ms, error=reason(error))
+        await self._move(subscription, message, retry_exchange(self.consumers.service, delay_ms), tried, _reason(error))
+        metrics.EVENTS_CONSUMED.labels(subscription.event.type, "retried").inc()
+
+    async def _park(self, subscription: Subscription, message: RabbitMessage, why: str) -> None:
         tried = _number(message.headers.get("x-tried")) + 1
-        await self._move(subscription, message, parked_exchange(self.consumers.service), tried, reason)
+        await self._move(subscription, message, parked_exchange(self.consumers.service), tried, why)
         metrics.EVENTS_CONSUMED.labels(subscription.event.type, "parked").inc()
 
     async def _move(
-        self, subscription: Subscription, message: RabbitMessage, exchange: str, tried: int, reason: str
+        self, subscription: Subscription, message: RabbitMessage, exchange: str, tried: int, why: str
     ) -> None:
         kept = {
             key: value
@@ -161,7 +171,7 @@ class Receiver:
                 routing_key=subscription.queue,
                 message_id=message.message_id,
                 type=subscription.event.type,
-                headers={**kept, "x-tried": tried, "x-error": reason},
+                headers={**kept, "x-tried": tried, "x-error": why},
             )
         except amqp.BROKER_ERRORS as error:
             raise RejectMessage(requeue=True) from error

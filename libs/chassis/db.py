@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy import Table
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlmodel import SQLModel
 
@@ -109,6 +109,20 @@ def reason(error: Exception) -> str:
     """Class and SQLSTATE of a database error, for a log line: enough to tell an outage from a missing right."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
     return f"{type(error).__name__} {state}" if state else type(error).__name__
+
+
+_AWAY = frozenset({"57P01", "57P02", "57P03"})
+"""Shutting down, crashed, starting up (postgresql.org/docs/current/errcodes-appendix.html)."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database is away, as opposed to refusing this one statement: nothing is wrong with what was asked."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, OSError | TimeoutError)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return (
+        error.connection_invalidated or isinstance(error, InterfaceError) or state[:2] in {"08", "53"} or state in _AWAY
+    )
 
 
 async def _transaction(request: Request) -> AsyncIterator[Transaction]:

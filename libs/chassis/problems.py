@@ -12,9 +12,13 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
+from chassis.db import is_outage, reason
 from chassis.errors import Problem, Unavailable
 
 log = structlog.get_logger(__name__)
+
+_CONTENTION = frozenset({"40001", "40P01", "55P03", "57014"})
+"""Serialization, deadlock, lock and statement timeouts: another try may get through."""
 
 
 def install(app: FastAPI) -> None:
@@ -60,22 +64,12 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, DBAPIError) and not (error.connection_invalidated or _passing(error)):
+    if not is_outage(error) and getattr(getattr(error, "orig", None), "sqlstate", None) not in _CONTENTION:
         return await _unexpected(request, error)
-    log.warning("database does not answer", error=type(error).__name__)
+    log.warning("database does not answer", error=reason(error))
     return await _problem(request, Unavailable("The service cannot reach its database; try again."))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("request failed", route=request.scope.get("path"), exc_info=error)
     return problem(500, "Internal error", "Something went wrong on our side; it has been recorded.")
-
-
-def _passing(error: DBAPIError) -> bool:
-    """Whether the database refused for a reason that passes: starting up, shutting down, too many clients, a lock or statement timeout."""
-    code = getattr(error.orig, "sqlstate", None) or ""
-    return (
-        code[:2] in {"08", "53", "57"}
-        or code in {"40001", "40P01", "55P03"}
-        or isinstance(error.orig, OSError | TimeoutError)
-    )

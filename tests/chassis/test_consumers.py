@@ -69,6 +69,23 @@ async def test_a_poison_message_is_parked_and_good_ones_pass_it(specimen: Specim
     assert poison not in specimen.seen
 
 
+async def test_a_message_is_not_given_up_while_the_database_is_away(specimen: Specimen) -> None:
+    """An outage that outlasts every retry parks nothing: as soon as the database is back the effect happens."""
+    tries = 0
+
+    async def away(event: Event, tx: Transaction) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= 6:
+            raise ConnectionRefusedError("the database is away")
+
+    specimen.handle = away
+    before = await specimen.running.parked(PaymentSucceeded)
+    await specimen.running.deliver_and_wait(succeeded())
+    assert tries == 7
+    assert await specimen.running.parked(PaymentSucceeded) == before
+
+
 async def test_bytes_that_are_no_event_are_parked_at_once(specimen: Specimen) -> None:
     """What cannot be read will not be readable later."""
     before = await specimen.running.parked(PaymentSucceeded)
