@@ -10,9 +10,11 @@ from typing import Annotated
 import typer
 from chassis.settings import load
 
-from ops.settings import Mode, Settings, Shared
+from ops import parked_cli
+from ops.settings import SERVICES, Mode, Settings, Shared
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(parked_cli.commands, name="parked")
 
 # Each command imports what it needs itself: Alembic, the provider's SDK and the services are slow to import, and no command needs all.
 
@@ -44,6 +46,29 @@ def verify(
         raise typer.Exit(run_selftest(load(Settings)))
     chosen = mode or (Mode.SETTLED if wait else Mode.LIVE)
     raise typer.Exit(run_verify(load(Settings), load(Shared).retention, chosen, wait, json_file))
+
+
+@app.command()
+def republish(
+    *,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Events that happened at this instant or later: 2027-01-31T12:00:00Z.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every event that is kept.")] = False,
+    service: Annotated[str | None, typer.Option(help="Events of this service only.")] = None,
+) -> None:
+    """Publish kept events again, after a broker has lost them. Whoever had one ignores it."""
+    from ops.republish import instant, republish_services  # noqa: PLC0415  # see above
+
+    if (since is None) is not everything:
+        raise typer.BadParameter("say either --from or --all")
+    if service not in {None, *SERVICES}:
+        raise typer.BadParameter(f"must be one of {', '.join(SERVICES)}", param_hint="--service")
+    try:
+        start = None if since is None else instant(since)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--from") from None
+    republish_services(load(Settings), SERVICES if service is None else (service,), start, typer.echo)
 
 
 def main() -> None:

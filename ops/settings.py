@@ -38,6 +38,10 @@ class Settings(BaseSettings):
         url: SecretStr = getattr(self, f"{service}_database_url")
         return url.get_secret_value()
 
+    def plain_database_url(self, service: str) -> str:
+        """The same without the driver's name that SQLAlchemy wants."""
+        return self.database_url(service).replace("postgresql+asyncpg:", "postgresql:", 1)
+
 
 class Shared(BaseSettings):
     """The services' shared variables that broker and outbox depend on, with the same defaults (chassis.settings.Shared)."""

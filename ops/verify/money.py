@@ -172,6 +172,7 @@ def ticket_or_money_back(dossier: Dossier, terms: Terms) -> Iterator[Difference]
             yield from _over(dossier, booking, terms)
         case _ if terms.settled:
             yield _stuck(dossier, booking.status, "wait until the hold ends, or the payment")
+            return
     if terms.settled and payment is not None and payment.status not in AT_REST:
         yield _stuck(dossier, f"payment {payment.status}", "see whether the provider answers")
 

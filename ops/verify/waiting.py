@@ -52,8 +52,7 @@ async def until_settled(settings: Settings, wait_s: float, kept_since: UUID, say
     async with AsyncExitStack() as stack:
         databases: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
         for service in PUBLISHERS:
-            url = settings.database_url(service).replace("postgresql+asyncpg:", "postgresql:", 1)
-            databases[service] = await asyncpg.connect(url, timeout=5)
+            databases[service] = await asyncpg.connect(settings.plain_database_url(service), timeout=5)
             stack.push_async_callback(databases[service].close)
         before: Counter[str] | None = None
         while True:

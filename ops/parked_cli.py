@@ -1,0 +1,107 @@
+"""`boxoffice parked`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from chassis.settings import load
+
+from ops.settings import Settings
+
+if TYPE_CHECKING:
+    from ops.parked import Parked
+
+commands = typer.Typer(no_args_is_help=True, help="Messages that a service gave up, until a person decides.")
+
+Queue = Annotated[str, typer.Argument(help="The queue that it was given up from, such as payment.booking-placed.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+# Importing what these need takes a second, which no other command should pay.
+
+
+@commands.command("list")
+def list_(*, as_json: Json = False) -> None:
+    """What is parked, with its error. Status 1 where anything is."""
+    from ops import parked  # noqa: PLC0415  # see above
+
+    found = asyncio.run(parked.parked_messages(load(Settings)))
+    typer.echo(parked.as_json(found) if as_json else "\n".join(_lines(found)))
+    raise typer.Exit(1 if found else 0)
+
+
+@commands.command()
+def show(queue: Queue, message_id: str, *, as_json: Json = False) -> None:
+    """One message: headers and body. Sealed fields stay sealed."""
+    from ops import parked  # noqa: PLC0415  # see above
+
+    try:
+        found = asyncio.run(parked.one(load(Settings), queue, message_id))
+    except parked.UnknownMessage as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(parked.as_json([found]))
+        return
+    typer.echo(json.dumps(found.headers, indent=2))
+    typer.echo(found.body)
+
+
+@commands.command()
+def retry(
+    queue: Queue,
+    message_id: Annotated[str | None, typer.Argument(help="One message; without it all of the queue.")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option(help="Run the handler, roll back, and print what it would do.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send messages back to their queue as if never tried. They are removed once the broker has confirmed the copy."""
+    from ops import parked  # noqa: PLC0415  # see above
+
+    settings = load(Settings)
+    try:
+        if dry_run:
+            _rehearse(settings, queue, message_id, as_json=as_json)
+            return
+        count = asyncio.run(parked.retry(settings, queue, message_id))
+    except parked.UnknownMessage as error:
+        _fail(str(error))
+    typer.echo(json.dumps({"retried": count}) if as_json else f"{count} sent back to {queue}")
+
+
+def _rehearse(settings: Settings, queue: str, message_id: str | None, *, as_json: bool) -> None:
+    from ops import parked  # noqa: PLC0415  # see above
+
+    async def rehearse() -> list[parked.Rehearsal]:
+        if message_id is not None:
+            return await parked.rehearse(settings, [await parked.one(settings, queue, message_id)])
+        return await parked.rehearse(settings, await parked.parked_messages(settings, queue))
+
+    results = asyncio.run(rehearse())
+    if as_json:
+        typer.echo(parked.as_json(results))
+    for result in () if as_json else results:
+        typer.echo(f"{result.message_id} {result.outcome}{f': {result.error}' if result.error else ''}")
+        for table, counts in result.changes.items():
+            typer.echo(f"    {table}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
+        for event in result.events:
+            typer.echo(f"    publishes {event}")
+    raise typer.Exit(1 if any(result.outcome not in {"would be done", "already consumed"} for result in results) else 0)
+
+
+def _lines(found: list[Parked]) -> Iterator[str]:
+    for queue, group in groupby(found, key=lambda message: message.queue):
+        messages = list(group)
+        yield f"{queue}: {len(messages)} parked, the oldest of {messages[0].occurred_at or 'unknown time'}"
+        for message in messages:
+            yield f"    {message.message_id} {message.type} tried {message.tried}: {message.error}"
+    if not found:
+        yield "nothing is parked"
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(1)
