@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlmodel import SQLModel
 
@@ -118,7 +119,7 @@ _AWAY = frozenset({"57P01", "57P02", "57P03"})
 def is_outage(error: BaseException) -> bool:
     """Whether the database is away, as opposed to refusing this one statement: nothing is wrong with what was asked."""
     if not isinstance(error, DBAPIError):
-        return isinstance(error, OSError | TimeoutError)
+        return isinstance(error, OSError | TimeoutError | NoFreeConnection)
     state = getattr(error.orig, "sqlstate", None) or ""
     return (
         error.connection_invalidated or isinstance(error, InterfaceError) or state[:2] in {"08", "53"} or state in _AWAY
