@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from payment import api, jobs, webhooks
 from payment.consumers import consumers
 from payment.gateways.stripe import StripeGateway
 from payment.settings import Settings
+from payment.watch import watch
 
 
 def create_app() -> FastAPI:
@@ -30,9 +32,12 @@ def create_app() -> FastAPI:
             settings.stripe_account,
         )
         service.app.state.gateway = gateway
+        watching = asyncio.create_task(watch(service.database))
         try:
             yield jobs.sweeps(service.database, gateway)
         finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             await gateway.close()
 
     return create_service(

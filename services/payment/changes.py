@@ -42,7 +42,7 @@ class Change:
         status = next_status(self.payment.status, trigger)
         if status is self.payment.status:
             return False
-        self.set(status=status)
+        self.set(status=status, status_since=self.tx.now)
         self.tx.after_commit(metrics.PAYMENTS.labels(status).inc)
         return True
 
@@ -162,7 +162,7 @@ class RefundChange(Change):
         status = next_refund_status(self.refund.status, trigger)
         if status is self.refund.status:
             return False
-        self.set_refund(status=status)
+        self.set_refund(status=status, status_since=self.tx.now)
         self.tx.after_commit(metrics.REFUNDS.labels(status).inc)
         return True
 

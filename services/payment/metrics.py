@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chassis.metrics import REGISTRY
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 PROVIDER_CALLS = Counter(
     "provider_calls_total",
@@ -26,6 +26,18 @@ WEBHOOKS = Counter(
 )
 PAYMENTS = Counter("payments_total", "Payments that came to a status.", ["status"], registry=REGISTRY)
 REFUNDS = Counter("payment_refunds_total", "Refunds that came to a status.", ["status"], registry=REGISTRY)
+OPEN = Gauge(
+    "payment_open",
+    "Payments and refunds whose outcome is open, by status: capturing, unknown or in_review, submitted, pending or unknown.",
+    ["what", "status"],
+    registry=REGISTRY,
+)
+OPEN_OLDEST_SECONDS = Gauge(
+    "payment_open_oldest_seconds", "Age of the one that has been so for longest.", ["what", "status"], registry=REGISTRY
+)
+STUCK_MONEY = Gauge(
+    "payment_stuck_clearing", "Payments whose money has been in flight for more than ten minutes.", registry=REGISTRY
+)
 QUARANTINED = Counter(
     "payments_quarantined_total",
     "Payments whose object at the provider is not what was asked for.",

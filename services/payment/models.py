@@ -57,6 +57,7 @@ class Payment(Table, table=True):
     amount_minor: int = Field(sa_type=BigInteger)
     currency: str
     status: Status = Field(default=Status.CREATED, sa_type=_text_of(Status))
+    status_since: datetime = Field(sa_type=INSTANT)
     version: int = 0
     wish: Wish = Field(default=Wish.COLLECT, sa_type=_text_of(Wish))
     release_reason: Release | None = Field(default=None, sa_type=_text_of(Release))
@@ -134,6 +135,7 @@ class Refund(Table, table=True):
     currency: str
     reason: str
     status: RefundStatus = Field(default=RefundStatus.SUBMITTED, sa_type=_text_of(RefundStatus))
+    status_since: datetime = Field(sa_type=INSTANT)
     provider_ref: str | None = None
     failure_code: str | None = None
     checks: int = 0

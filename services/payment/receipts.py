@@ -189,6 +189,8 @@ async def _apply_refund(tx: Transaction, gateway: Gateway, view: RefundView) -> 
         payment = (await tx.scalars(query.with_for_update())).one_or_none()
         if payment is None:
             return "foreign"
+        if await refund_by_ref(tx, view.ref) is not None:
+            return "known"  # imported while its payment was waited for
         change = await import_refund(tx, payment, view)
         if change is None:
             return "ignored"

@@ -51,6 +51,7 @@ async def execute_refund(tx: Transaction, event: RefundApproved) -> None:
         currency=event.amount.currency,
         reason=event.reason,
         next_check_at=REFUND_CHECKS.soon(tx, event.refund_id),
+        status_since=tx.now,
         created_at=tx.now,
         updated_at=tx.now,
     )
@@ -181,6 +182,7 @@ async def import_refund(tx: Transaction, payment: Payment, view: RefundView) -> 
         amount_minor=view.amount.amount_minor,
         currency=view.amount.currency,
         reason=MADE_OUTSIDE,
+        status_since=tx.now,
         created_at=tx.now,
         updated_at=tx.now,
     )

@@ -60,6 +60,7 @@ async def open_payment(tx: Transaction, event: BookingPlaced, provider: str) -> 
         booking_version=event.version,
         hold_expires_at=event.hold_expires_at,
         provider=provider,
+        status_since=tx.now,
         created_at=tx.now,
         updated_at=tx.now,
     )

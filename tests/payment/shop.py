@@ -34,7 +34,7 @@ from sqlalchemy import func, select, update
 from tests.sandbox.stripe.conftest import PUBLISHABLE_KEY, SECRET_KEY, Standin
 from tests.support.service import Running, eventually
 
-NOW = datetime.now(UTC)  # noqa: TID251  # events of the tests are placed in the present
+NOW = datetime.now(UTC)  # events of the tests are placed in the present
 
 
 def payment_variables(api_base: str, webhook_secret: str) -> dict[str, str]:
@@ -47,7 +47,9 @@ def payment_variables(api_base: str, webhook_secret: str) -> dict[str, str]:
     }
 
 
-def booking_placed(total: Money, booking_id: UUID | None = None, hold: timedelta = timedelta(minutes=15)) -> BookingPlaced:
+def booking_placed(
+    total: Money, booking_id: UUID | None = None, hold: timedelta = timedelta(minutes=15)
+) -> BookingPlaced:
     """One ticket for `total`."""
     start = NOW + timedelta(days=30)
     return BookingPlaced(
@@ -59,13 +61,20 @@ def booking_placed(total: Money, booking_id: UUID | None = None, hold: timedelta
         ),
         lines=(
             Line(
-                line_id=uuid4(), ticket_type_id=uuid4(), name="Seat", gross_minor=total.amount_minor, tax_minor=0, tax_rate_bp=0
+                line_id=uuid4(),
+                ticket_type_id=uuid4(),
+                name="Seat",
+                gross_minor=total.amount_minor,
+                tax_minor=0,
+                tax_rate_bp=0,
             ),
         ),
         total=total,
-        policy=PolicySnapshot(policy_id="standard", policy_version=1, tiers=(PolicyTier(hours_before=48, percent=100),)),
+        policy=PolicySnapshot(
+            policy_id="standard", policy_version=1, tiers=(PolicyTier(hours_before=48, percent=100),)
+        ),
         contact="sealed",
-        hold_expires_at=datetime.now(UTC) + hold,  # noqa: TID251  # a hold runs in real time
+        hold_expires_at=datetime.now(UTC) + hold,  # a hold runs in real time
     )
 
 
@@ -133,7 +142,11 @@ class Shop:
         return await self.standin.browser(
             "POST",
             f"/v1/payment_intents/{payment.provider_ref}/confirm",
-            {"payment_method": card, "client_secret": answer.json()["client_secret"], "return_url": "http://localhost/back"},
+            {
+                "payment_method": card,
+                "client_secret": answer.json()["client_secret"],
+                "return_url": "http://localhost/back",
+            },
         )
 
     async def sync(self, payment: Payment) -> dict[str, Any]:
@@ -169,15 +182,26 @@ class Shop:
         await self.tell(BookingExpired(version=version, occurred_at=NOW, booking_id=booking_id))
 
     async def cancel(
-        self, booking_id: UUID, version: int = 2, was: Literal["pending_payment", "payment_authorized", "confirmed"] = "pending_payment"
+        self,
+        booking_id: UUID,
+        version: int = 2,
+        was: Literal["pending_payment", "payment_authorized", "confirmed"] = "pending_payment",
     ) -> None:
         await self.tell(
             BookingCancelled(
-                version=version, occurred_at=NOW, booking_id=booking_id, by="customer", was=was, received_at=NOW, line_ids=()
+                version=version,
+                occurred_at=NOW,
+                booking_id=booking_id,
+                by="customer",
+                was=was,
+                received_at=NOW,
+                line_ids=(),
             )
         )
 
-    async def approve_refund(self, payment: Payment, amount: int, refund_id: UUID | None = None, version: int = 1) -> UUID:
+    async def approve_refund(
+        self, payment: Payment, amount: int, refund_id: UUID | None = None, version: int = 1
+    ) -> UUID:
         """The refund's id."""
         approved = RefundApproved(
             version=version,

@@ -71,7 +71,7 @@ def test_the_table_of_the_tests_covers_every_status() -> None:
     assert len(PRODUCT) == len(Status) * len(Trigger)
 
 
-@pytest.mark.parametrize(("status", "trigger", "cell"), PRODUCT, ids=lambda value: str(value))
+@pytest.mark.parametrize(("status", "trigger", "cell"), PRODUCT, ids=str)
 def test_every_status_with_every_trigger(status: Status, trigger: Trigger, cell: str) -> None:
     """A pair either leads where the table of this test says, or raises."""
     if cell == "-":

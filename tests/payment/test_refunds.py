@@ -123,7 +123,9 @@ async def test_a_refund_that_fails_after_it_succeeded(shop: Shop) -> None:
     await shop.refund_in_status(refund_id, "failed", at_most_s=30)
     payment = await shop.payment(payment.booking_id)
     assert (payment.refunded_minor, payment.reserved_minor) == (0, 0)
-    told = [event for event in await shop.events_of(payment) if isinstance(event, PaymentRefunded | PaymentRefundFailed)]
+    told = [
+        event for event in await shop.events_of(payment) if isinstance(event, PaymentRefunded | PaymentRefundFailed)
+    ]
     assert [type(event) for event in told] == [PaymentRefunded, PaymentRefundFailed]
     assert isinstance(told[1], PaymentRefundFailed)
     assert (told[1].had_succeeded, told[1].refund_id) == (True, refund_id)

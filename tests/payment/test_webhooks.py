@@ -37,10 +37,8 @@ def event_of(kind: str, shown: dict[str, Any], **facts: Any) -> dict[str, Any]:
 
 
 def signed(body: bytes, secret: str, at: datetime | None = None) -> str:
-    instant = at or datetime.now(UTC)  # noqa: TID251  # signatures carry the real time
-    return stripe.WebhookSignature.generate_signature_header(
-        body.decode(), secret, timestamp=int(instant.timestamp())
-    )
+    instant = at or datetime.now(UTC)  # signatures carry the real time
+    return stripe.WebhookSignature.generate_signature_header(body.decode(), secret, timestamp=int(instant.timestamp()))
 
 
 async def send(shop: Shop, body: bytes, signature: str | None) -> httpx2.Response:
@@ -99,7 +97,7 @@ async def test_what_is_not_from_the_provider_leaves_only_a_count(
     still_shop: Shop, reason: str, shift: int, secret: str | None
 ) -> None:
     body = json.dumps(event_of("payment_intent.succeeded", {"id": "pi_1", "object": "payment_intent"})).encode()
-    at = datetime.now(UTC) + timedelta(seconds=shift)  # noqa: TID251  # signatures carry the real time
+    at = datetime.now(UTC) + timedelta(seconds=shift)  # signatures carry the real time
     before, count = await receipts(still_shop), counted(reason)
     answer = await send(still_shop, body, signed(body, secret or still_shop.webhook_secret, at))
     assert answer.status_code == 400
@@ -281,7 +279,7 @@ async def test_handling_that_failed_is_tried_again(still_shop: Shop) -> None:
     event = event_of("payment_intent.amount_capturable_updated", await intent_shown(still_shop, payment))
     await send_event(still_shop, event)
     receipt = await receipt_of(still_shop, event["id"])
-    await still_shop.standin.fault("payment_intents.retrieve", "drop_before")
+    await still_shop.standin.fault("payment_intents.retrieve", "error_before")
     await process_receipt(still_shop.service.database, still_shop.gateway, receipt.id)
     receipt = await receipt_of(still_shop, event["id"])
     assert (receipt.outcome, receipt.tries) == (None, 1)

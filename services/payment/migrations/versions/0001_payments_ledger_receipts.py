@@ -26,6 +26,7 @@ def payments() -> None:
             currency char(3) NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
             status text NOT NULL CHECK (status IN ('created', 'requires_payment_method', 'requires_action', 'processing',
                 'authorized', 'capturing', 'succeeded', 'voided', 'failed', 'unknown', 'in_review')),
+            status_since timestamptz NOT NULL,
             version integer NOT NULL CHECK (version >= 0),
             wish text NOT NULL CHECK (wish IN ('collect', 'capture', 'release')),
             release_reason text CHECK (release_reason IN
@@ -77,6 +78,7 @@ def refunds() -> None:
             currency char(3) NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
             reason text NOT NULL,
             status text NOT NULL CHECK (status IN ('submitted', 'pending', 'unknown', 'succeeded', 'failed')),
+            status_since timestamptz NOT NULL,
             provider_ref text UNIQUE,
             failure_code text,
             checks integer NOT NULL DEFAULT 0,

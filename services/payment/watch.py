@@ -1,0 +1,60 @@
+"""Shows an operator what has no outcome yet: unknown is a state, and one that somebody must see."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from chassis.db import Database, Transaction, table
+from chassis.relay import wait
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from payment import metrics
+from payment.domain import RefundStatus, Status
+from payment.models import Payment, Refund
+
+log = structlog.get_logger(__name__)
+
+WATCH_S = 10.0
+STUCK_AFTER = timedelta(minutes=10)
+OPEN_PAYMENTS = (Status.CAPTURING, Status.UNKNOWN, Status.IN_REVIEW)
+OPEN_REFUNDS = (RefundStatus.SUBMITTED, RefundStatus.PENDING, RefundStatus.UNKNOWN)
+
+
+async def watch(database: Database) -> None:
+    """Measures for ever."""
+    while True:
+        try:
+            async with database.transaction() as tx:
+                await measure(tx)
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("open payments cannot be counted", error=type(error).__name__)
+        await wait(asyncio.Event(), WATCH_S)
+
+
+async def measure(tx: Transaction) -> None:
+    """Sets the gauges of what is open."""
+    await _measure(tx, "payment", Payment, OPEN_PAYMENTS)
+    await _measure(tx, "refund", Refund, OPEN_REFUNDS)
+    payments = table(Payment)
+    is_stuck = (payments.c.clearing_minor != 0, payments.c.status_since < tx.now - STUCK_AFTER)
+    stuck = await tx.execute(select(func.count()).select_from(payments).where(*is_stuck))
+    metrics.STUCK_MONEY.set(stuck.scalar_one())
+
+
+async def _measure(
+    tx: Transaction, what: str, model: type[Payment | Refund], statuses: tuple[Status, ...] | tuple[RefundStatus, ...]
+) -> None:
+    rows = table(model)
+    counted = await tx.execute(
+        select(rows.c.status, func.count(), func.min(rows.c.status_since))
+        .where(rows.c.status.in_(statuses))
+        .group_by(rows.c.status)
+    )
+    found = {status: (count, since) for status, count, since in counted}
+    for status in statuses:
+        count, since = found.get(status, (0, tx.now))
+        metrics.OPEN.labels(what, status).set(count)
+        metrics.OPEN_OLDEST_SECONDS.labels(what, status).set((tx.now - since).total_seconds())

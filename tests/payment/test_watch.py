@@ -1,0 +1,34 @@
+"""What has no outcome is counted, with the age of the oldest, so that an alert can be raised."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from chassis.db import table
+from payment import metrics
+from payment.models import Payment
+from payment.watch import measure
+from sqlalchemy import update
+
+from tests.payment.shop import Shop
+
+
+async def test_an_open_outcome_is_seen_until_it_is_known(still_shop: Shop) -> None:
+    payment = await still_shop.authorized()
+    await still_shop.secure_seats(payment)
+    await still_shop.standin.fault("payment_intents.capture", "drop_after")
+    payment = await still_shop.advance(payment)
+    payments = table(Payment)
+    async with still_shop.service.database.transaction() as tx:
+        ago = tx.now - timedelta(minutes=11)
+        await tx.execute(update(payments).where(payments.c.id == payment.id).values(status_since=ago))
+    async with still_shop.service.database.transaction() as tx:
+        await measure(tx)
+    assert metrics.OPEN.labels("payment", "unknown")._value.get() == 1
+    assert metrics.OPEN_OLDEST_SECONDS.labels("payment", "unknown")._value.get() >= 660
+    assert metrics.STUCK_MONEY._value.get() == 1
+    assert (await still_shop.advance(payment)).status == "succeeded"
+    async with still_shop.service.database.transaction() as tx:
+        await measure(tx)
+    assert metrics.OPEN.labels("payment", "unknown")._value.get() == 0
+    assert metrics.STUCK_MONEY._value.get() == 0
