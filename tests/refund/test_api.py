@@ -141,6 +141,9 @@ async def test_a_booking_that_was_refunded_already_gives_nothing_when_it_is_canc
     assert (await ask(refund, request(story))).status_code == 201
     await story.tell(story.cancelled())
     assert (await story.says(RefundDeclined)).rule == "Everything that was paid has been refunded already."
+    declined = (await story.refunds())[0]
+    assert [line["refunded_minor"] for line in declined["trace"]["case"]["lines"]] == [999, 999]
+    assert [(share["refund_minor"], share["kept_minor"]) for share in declined["trace"]["lines"]] == [(0, 0), (0, 0)]
 
 
 async def test_of_two_staff_at_once_one_wins_and_the_other_is_told_what_is_left(refund: Running) -> None:
