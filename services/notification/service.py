@@ -104,7 +104,8 @@ async def payment_voided(tx: Transaction, event: PaymentVoided) -> None:
 
 async def refund_completed(tx: Transaction, event: RefundCompleted) -> None:
     """Mails the amount that the provider accepted."""
-    await _known(tx, event.booking_id, cancelled=event.reason in AFTER_CANCELLATION)
+    needed = [table(Booking).c.cancelled] if event.reason in AFTER_CANCELLATION else []
+    await _known(tx, event.booking_id, *needed)
     facts = {"amount": _money(event.amount), "reason": event.reason}
     await _mail(tx, event.booking_id, Template.REFUND_SENT, cause=_cause(event), facts=facts)
     await webhooks.announce(tx, event)
@@ -120,8 +121,9 @@ async def refund_failed(tx: Transaction, event: RefundFailed) -> None:
 
 
 async def refund_declined(tx: Transaction, event: RefundDeclined) -> None:
-    """Mails the rule by which nothing goes back."""
-    await _known(tx, event.booking_id, cancelled=True)
+    """Mails the rule by which nothing goes back, after the mail of the end that it decides on: a cancellation, or a hold without seats."""
+    bookings = table(Booking)
+    await _known(tx, event.booking_id, bookings.c.cancelled | bookings.c.expired_version.is_not(None))
     await _mail(tx, event.booking_id, Template.NOTHING_TO_REFUND, cause=_cause(event), facts={"rule": event.rule})
     await webhooks.announce(tx, event)
 
@@ -151,9 +153,8 @@ async def _update(tx: Transaction, booking_id: UUID, *needed: Any, **values: Any
     return _found(changed.first(), booking_id)
 
 
-async def _known(tx: Transaction, booking_id: UUID, *, cancelled: bool = False) -> None:
+async def _known(tx: Transaction, booking_id: UUID, *needed: Any) -> None:
     bookings = table(Booking)
-    needed = [bookings.c.cancelled] if cancelled else []
     found = await tx.execute(select(bookings.c.id).where(bookings.c.id == booking_id, *needed))
     _found(found.first(), booking_id)
 
