@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
-from sqlalchemy import DateTime, LargeBinary, select
+from sqlalchemy import DateTime, LargeBinary, Row, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, SQLModel
 
@@ -58,12 +58,18 @@ class Once:
 
         Raises Invalid when the key was used with another body, and whatever the work refuses.
         """
+        stored = None
         try:
             async with self._database.transaction() as tx:
-                answer = (await work(tx)).model_dump_json()
-                await self._remember(tx, status, answer)
+                try:
+                    answer = (await work(tx)).model_dump_json()
+                    await self._remember(tx, status, answer)
+                except (_AlreadyAnswered, Problem):
+                    # On this connection: where hundreds want the last seats, each refused one would wait for a second.
+                    stored = await self._stored(tx)
+                    raise
         except (_AlreadyAnswered, Problem) as refused:
-            return await self._repeat(refused)
+            return self._repeated(stored, refused)
         return Response(answer, status, media_type="application/json")
 
     async def _remember(self, tx: Transaction, status: int, answer: str) -> None:
@@ -80,16 +86,17 @@ class Once:
         if remembered.first() is None:
             raise _AlreadyAnswered
 
-    async def _repeat(self, refused: _AlreadyAnswered | Problem) -> Response:
-        """The stored answer: also where the work was refused, since the first request may have taken what this one did not find."""
+    async def _stored(self, tx: Transaction) -> Row[Any, Any, Any] | None:
         keys = table(IdempotencyRow)
-        async with self._database.transaction() as tx:
-            found = await tx.execute(
-                select(keys.c.request_hash, keys.c.status, keys.c.answer).where(
-                    keys.c.scope == self._scope, keys.c.key == self._key
-                )
+        found = await tx.execute(
+            select(keys.c.request_hash, keys.c.status, keys.c.answer).where(
+                keys.c.scope == self._scope, keys.c.key == self._key
             )
-            stored = found.first()
+        )
+        return found.first()
+
+    def _repeated(self, stored: Row[Any, Any, Any] | None, refused: _AlreadyAnswered | Problem) -> Response:
+        """The stored answer: also where the work was refused, since the first request may have taken what this one did not find."""
         if stored is None:
             if isinstance(refused, Problem):
                 raise refused
