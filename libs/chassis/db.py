@@ -58,24 +58,29 @@ class Database:
         self.clock = clock
         self.ids = ids
         self.wake_relay: Callable[[], None] = lambda: None
-        self.handovers: dict[str, Callable[[UUID], None]] = {}
+        self.handovers: dict[str, Callable[[], Callable[[UUID], None] | None]] = {}
         self._sessions = async_sessionmaker(
             engine, class_=Transaction, database=self, expire_on_commit=False, autoflush=False
         )
 
     @classmethod
     def connect(cls, url: str, clock: Clock, ids: Ids, *, pool: int = 20) -> Database:
-        """A pool of at most `pool` connections, opened as they are needed. Statements end after 15 s, waits for a lock after 5 s."""
+        """A pool of at most `pool` connections, opened as they are needed and waited for up to 12 s.
+
+        Statements end after 15 s, waits for a lock after 5 s.
+        """
         engine = create_async_engine(
             url,
             pool_size=pool,
             max_overflow=0,
-            pool_timeout=5,
+            pool_use_lifo=True,  # the connections used last know the statements and the types
+            pool_timeout=12,  # a rush waits in line; the gateway gives up after 15
             hide_parameters=True,
             connect_args={
                 "timeout": 5,
                 "command_timeout": 20,
                 "server_settings": {
+                    "jit": "off",
                     "statement_timeout": "15s",
                     "lock_timeout": "5s",
                     "idle_in_transaction_session_timeout": "30s",

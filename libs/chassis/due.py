@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 POLL_S = 0.5
 ENDING_S = 8.0
+HANDED_OVER_MAX = 2
+"""Rows that may run or wait, for each that may run: the second half waits for one piece of work, well within any lease."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,14 @@ class Due:
     def soon(self, tx: Transaction, row_id: UUID) -> datetime:
         """The value to write into the column of `row_id` so that it is worked on right after the commit.
 
-        Where this process sweeps, the row is handed over already claimed, which saves the claim's transaction. Where it does not,
-        the row is due at once, for whoever sweeps.
+        Where this process sweeps and has room, the row is handed over already claimed, which saves the claim's transaction.
+        Where not, the row is due at once, for whoever has room: a row that waited past its lease would be claimed twice.
         """
-        hand_over = tx.database.handovers.get(self.name)
-        if hand_over is None:
+        offer = tx.database.handovers.get(self.name)
+        take = offer() if offer else None
+        if take is None:
             return tx.now
-        tx.after_commit(lambda: hand_over(row_id))
+        tx.after_commit(lambda: take(row_id))
         return tx.now + self.lease
 
 
@@ -68,7 +71,7 @@ class Sweep:
 
         Cancelled, it gives what it works on ENDING_S to finish; what does not is let go, and falls due again when its lease ends.
         """
-        self.database.handovers[self.due.name] = self._start
+        self.database.handovers[self.due.name] = self._offer
         try:
             while True:
                 self._freed.clear()
@@ -109,6 +112,10 @@ class Sweep:
         for row_id in claimed:
             self._start(row_id)
         return len(claimed)
+
+    def _offer(self) -> Callable[[UUID], None] | None:
+        """Takes a row that was claimed already; None where too many wait."""
+        return self._start if len(self._running) < HANDED_OVER_MAX * self._concurrency else None
 
     def _start(self, row_id: UUID) -> None:
         task = asyncio.create_task(self._one(row_id))

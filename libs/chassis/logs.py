@@ -112,6 +112,8 @@ def configure(service: str, level: str) -> None:
             library.propagate = True
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level.upper())
+    # At info it writes the address of every call, query included.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class _StandardOutput(logging.StreamHandler[TextIO]):

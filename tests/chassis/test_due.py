@@ -165,3 +165,37 @@ async def test_a_stopping_sweep_finishes_what_it_works_on(database: Database) ->
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert await done(database) == [1]
+
+
+async def test_a_busy_sweep_takes_no_more_than_it_can_do_within_the_lease(
+    database: Database, running: list[asyncio.Task[None]]
+) -> None:
+    """What is handed over is claimed: it must not wait so long that another sweep claims it too."""
+    ids = await add(database, 20, in_s=3600)
+    free = asyncio.Event()
+    tries: list[UUID] = []
+
+    async def held_up(row_id: UUID) -> None:
+        tries.append(row_id)
+        await free.wait()
+        async with database.transaction() as tx:
+            await tx.execute(update(rows).where(rows.c.id == row_id).values(done=rows.c.done + 1, due_at=None))
+
+    running.append(asyncio.create_task(Sweep(CHORES, database, held_up, concurrency=2).run()))
+
+    async def listening() -> bool:
+        return CHORES.name in database.handovers
+
+    await eventually(listening)
+    for row_id in ids:
+        async with database.transaction() as tx:
+            await tx.execute(update(rows).where(rows.c.id == row_id).values(due_at=CHORES.soon(tx, row_id)))
+    async with database.transaction() as tx:
+        waiting = await tx.execute(select(func.count()).where(rows.c.due_at <= tx.now))
+        assert waiting.scalar_one() >= 20 - 2 * 2
+    free.set()
+
+    async def all_done() -> bool:
+        return min(await done(database)) == 1
+
+    await eventually(all_done)
