@@ -38,10 +38,11 @@ class BoxOffice:
         return created
 
     async def post(self, path: str, body: Any, headers: dict[str, str] | None = None, key: str = "") -> Response:
-        """POST with an Idempotency-Key of its own unless one is given."""
-        return await self.service.client.post(
-            path, json=body, headers={"Idempotency-Key": key or uuid4().hex, **(headers or {})}
-        )
+        """POST with an Idempotency-Key of its own unless one is given. Asked to come back later, it does, with the same key."""
+        headers = {"Idempotency-Key": key or uuid4().hex, **(headers or {})}
+        while (answer := await self.service.client.post(path, json=body, headers=headers)).status_code == 503:
+            assert answer.headers["Retry-After"]
+        return answer
 
     async def book(self, event: dict[str, Any], *quantities: int) -> dict[str, Any]:
         """A booking of one ticket, or of `quantities` of the event's types in their order."""

@@ -16,7 +16,7 @@ SEATS = 50
 
 
 async def test_fifty_seats_are_sold_fifty_times(office: BoxOffice) -> None:
-    """Whoever gets none is told so at once, and what is left: nothing."""
+    """Whoever gets none is told so. Buyers who are asked to come back do, with their key, and are not served twice."""
     event = await office.create_event({**TICKET, "capacity": SEATS})
     answers = await asyncio.gather(*(office.post("/bookings", booking_body(event)) for _ in range(BUYERS)))
     assert Counter(answer.status_code for answer in answers) == {201: SEATS, 409: BUYERS - SEATS}
