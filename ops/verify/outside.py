@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -66,8 +65,7 @@ async def read_provider(settings: ProviderSettings) -> Provider:
         async for movement in _all(client.v1.balance_transactions.list_async({"limit": PAGE})):
             shown.movements.append(_movement(movement))
         async for event in _all(client.v1.events.list_async({"limit": PAGE})):
-            shown.events[event["id"]] = str(event["data"]["object"].get("id"))
-            shown.events_since = datetime.fromtimestamp(event["created"], UTC)
+            shown.events.add(event["id"])
     return shown
 
 

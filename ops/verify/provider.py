@@ -237,10 +237,7 @@ def sum_up(movements: Iterable[Movement], without_fee: set[str]) -> Counter[tupl
 def webhooks(receipts: Iterable[Receipt], shown: Provider, terms: Terms) -> Iterator[Difference]:
     """P4. A webhook that never came is no difference where the object was compared: the poller got there first."""
     for receipt in receipts:
-        listed = (
-            shown.events_since is None or receipt.received_at < shown.events_since or receipt.event_id in shown.events
-        )
-        if not listed:
+        if receipt.event_id not in shown.events:
             yield Difference(
                 "P4",
                 Kind.UNKNOWN_EVENT,

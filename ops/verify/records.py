@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -270,14 +271,13 @@ class Movement:
 
 @dataclass(slots=True)
 class Provider:
-    """What the provider shows of ours. `events` maps an event's id to its object; `events_since` is the oldest that it still lists."""
+    """What the provider shows of ours. `events` are the ids of all that it lists."""
 
     livemode: bool
     intents: list[Intent] = field(default_factory=list)
     refunds: list[ProviderRefund] = field(default_factory=list)
     movements: list[Movement] = field(default_factory=list)
-    events: dict[str, str] = field(default_factory=dict)
-    events_since: datetime | None = None
+    events: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,3 +348,18 @@ class Leak:
     place: str
     row: str
     what: str
+
+
+@dataclass
+class Outside:
+    """What lies outside of the databases; None where it was not there to be read."""
+
+    shown: Provider | None = None
+    queues: list[QueueState] | None = None
+    permissions: list[dict[str, str]] | None = None
+    vhost: str = "/"
+    mailbox: Counter[str] | None = None
+    crm_url: str | None = None
+    calls: list[CrmCall] | None = None
+    unread: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)

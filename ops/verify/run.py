@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -23,19 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ops.settings import Settings
 from ops.verify import messages, money, outside, people, provider, seats, statements, trust
 from ops.verify.reading import Snapshot, consumption, dossiers, snapshots
-from ops.verify.records import (
-    CrmCall,
-    Delivery,
-    Dossier,
-    Endpoint,
-    Leak,
-    Provider,
-    QueueState,
-    Receipt,
-    Right,
-    Seats,
-    Terms,
-)
+from ops.verify.records import Delivery, Dossier, Endpoint, Leak, Outside, Receipt, Right, Seats, Terms
 from ops.verify.report import Difference, Report
 from ops.verify.waiting import until_settled
 
@@ -51,21 +38,6 @@ OUTSIDE_ERRORS = (
     OSError,
     TimeoutError,
 )
-
-
-@dataclass
-class Outside:
-    """What lies outside of the databases; None where it was not there to be read."""
-
-    shown: Provider | None = None
-    queues: list[QueueState] | None = None
-    permissions: list[dict[str, str]] | None = None
-    vhost: str = "/"
-    mailbox: Counter[str] | None = None
-    crm_url: str | None = None
-    calls: list[CrmCall] | None = None
-    unread: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

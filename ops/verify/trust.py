@@ -51,7 +51,7 @@ def audit_chain(service: str, problems: Iterable[str]) -> Iterator[Difference]:
 def privileges(rights: Iterable[Right]) -> Iterator[Difference]:
     """X3 in PostgreSQL."""
     for right in rights:
-        expected = _declared(right)
+        expected = declared(right.service, right.role, right.table)
         if right.privileges != expected:
             yield Difference(
                 "X3",
@@ -63,16 +63,13 @@ def privileges(rights: Iterable[Right]) -> Iterator[Difference]:
             )
 
 
-def _declared(right: Right) -> frozenset[str]:
-    if right.table.startswith("("):
+def declared(service: str, role: str, table: str) -> frozenset[str]:
+    """What a role may do with a table."""
+    if table.startswith("("):
         return frozenset()
-    if right.role.endswith("_verify"):
+    if role.endswith("_verify"):
         return frozenset({"SELECT"})
-    if right.table.endswith("_schema"):
-        return (
-            right.privileges & EVERYTHING
-        )  # Alembic's own; what a service could write there changes nothing at run time
-    return DECLARED.get((right.service, right.table), OF_EVERY_SERVICE.get(right.table, EVERYTHING))
+    return DECLARED.get((service, table), OF_EVERY_SERVICE.get(table, EVERYTHING))
 
 
 def broker_rights(
