@@ -58,6 +58,7 @@ class Database:
         self.clock = clock
         self.ids = ids
         self.wake_relay: Callable[[], None] = lambda: None
+        self.tell_watchers: Callable[[UUID], None] = lambda _: None
         self.handovers: dict[str, Callable[[], Callable[[UUID], None] | None]] = {}
         self._sessions = async_sessionmaker(
             engine, class_=Transaction, database=self, expire_on_commit=False, autoflush=False

@@ -107,11 +107,17 @@ async def change(tx: Transaction, placed: Placed, after: Status, *events: Publis
     }
     statement = update(bookings).where(bookings.c.id == booking.id).values(written)
     await tx.execute(outbox.with_events(tx, statement, *events) if events else statement)
+    tell_pages(tx, booking.id)
     if after is not booking.status:
         metrics.reached(tx, after)
     by = domain.seats_between(booking.status, after)
     if any(by) and sum(by) <= 0:
         await seats.move(tx, placed.quantities, by)
+
+
+def tell_pages(tx: Transaction, booking_id: UUID) -> None:
+    """Pages that wait in this process see the change right after the commit; those of other processes when they next look."""
+    tx.after_commit(lambda: tx.database.tell_watchers(booking_id))
 
 
 def stamp(tx: Transaction, booking: Booking) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from booking import domain, metrics, seats
 from booking.domain import PaymentMismatch, Refusal, Status, Trigger
 from booking.models import Booking, BookingRefund
-from booking.placed import Placed, change, confirmation, load, stamp
+from booking.placed import Placed, change, confirmation, load, stamp, tell_pages
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +104,7 @@ async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed) ->
             revision=bookings.c.revision + 1,
         )
     )
+    tell_pages(tx, event.booking_id)
 
 
 PaymentEvent = PaymentAuthorized | PaymentSucceeded | PaymentFailed

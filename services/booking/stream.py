@@ -1,7 +1,7 @@
-"""Tells a waiting page that its booking changed: server-sent events, fed by one poller for all pages of the process.
+"""Tells a waiting page that its booking changed: server-sent events, fed by the commits of this process.
 
-Polling finds what any process changed, costs nothing while nobody waits, and leaves the commits alone: a NOTIFY in each would cost
-a third of their peak rate.
+One poller for all pages finds what other processes changed. It costs nothing while nobody waits, and leaves the commits alone: a
+NOTIFY in each would cost a third of their peak rate.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from booking.schemas import BookingRead
 
 log = structlog.get_logger(__name__)
 
-POLL_S = 0.2
+POLL_S = 1.0
 HEARTBEAT_S = 15.0
 LONGEST = timedelta(minutes=15)
 """A page that waits longer connects anew, which also checks its token anew."""
@@ -49,19 +49,29 @@ class Changes:
         self._database = database
         self._watchers: set[Watcher] = set()
         self._poller: asyncio.Task[None] | None = None
-        self._never = asyncio.Event()
+        self._left = asyncio.Event()
+        database.tell_watchers = self.wake
+
+    def wake(self, booking_id: UUID) -> None:
+        """Somebody in this process has changed the booking."""
+        for watcher in self._watchers:
+            if watcher.booking_id == booking_id:
+                watcher.changed.set()
 
     @contextmanager
     def watching(self, booking_id: UUID) -> Iterator[Watcher]:
-        """A watcher whose `changed` is set as soon as the booking's revision is above `shown`."""
+        """A watcher whose `changed` is set when the booking's revision is above `shown`."""
         watcher = Watcher(booking_id)
         self._watchers.add(watcher)
+        self._left.clear()
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
         try:
             yield watcher
         finally:
             self._watchers.discard(watcher)
+            if not self._watchers:
+                self._left.set()
 
     async def _poll(self) -> None:
         """Runs while anybody waits. An outage of the database is waited out."""
@@ -70,7 +80,7 @@ class Changes:
                 await self.look()
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 log.warning("bookings cannot be watched", error=type(error).__name__)
-            await wait(self._never, POLL_S)
+            await wait(self._left, POLL_S)
 
     async def look(self) -> None:
         """Reads the revisions of all that are watched, once."""
@@ -89,18 +99,18 @@ async def updates(database: Database, sealer: Sealer, changes: Changes, booking_
     ends_at = database.clock.now() + LONGEST
     with changes.watching(booking_id) as watcher:
         while database.clock.now() < ends_at:
+            # Before the read: a change that is told while it is read or sent leads to another read.
+            watcher.changed.clear()
             async with database.transaction() as tx:
                 booking = await service.read_booking(tx, sealer, booking_id)
             if booking.revision > watcher.shown:
                 watcher.shown = booking.revision
                 yield f"event: booking\nid: {booking.revision}\ndata: {booking.model_dump_json()}\n\n"
-            else:
-                yield ": nothing new\n\n"
             if settled(booking):
                 return
-            # What the poller saw of a newer revision meanwhile, it sees again.
-            watcher.changed.clear()
             await wait(watcher.changed, HEARTBEAT_S)
+            if not watcher.changed.is_set():
+                yield ": nothing new\n\n"
 
 
 def settled(booking: BookingRead) -> bool:

@@ -73,6 +73,20 @@ async def test_a_page_sees_its_booking_being_paid(office: BoxOffice, pages: http
     assert seen[-1] == await office.read(payment.booking)
 
 
+async def test_a_page_need_not_wait_for_the_next_look(
+    office: BoxOffice, pages: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What this process commits is shown at once."""
+    monkeypatch.setattr(stream, "POLL_S", 60.0)
+    payment = payment_of(await office.book(await office.create_event()))
+    async with asyncio.timeout(30):
+        async for update in updates(office, pages, payment.booking):
+            assert update is not None
+            if update["status"] == "pending_payment":
+                await office.service.deliver(payment.succeeded())
+    assert update["status"] == "confirmed"
+
+
 async def test_a_page_waits_for_the_refund(office: BoxOffice, pages: httpx2.AsyncClient) -> None:
     payment = payment_of(await office.book(await office.create_event()))
     await office.service.deliver_and_wait(payment.succeeded())
