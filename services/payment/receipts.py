@@ -61,6 +61,14 @@ CLIENT_SECRET = re.compile(rb'("client_secret":\s*")[^"]*')
 """The one secret of a webhook; it is cut out before the body is kept."""
 CREATED_DELAY = timedelta(seconds=15)
 """That an intent was created is news only where the answer to its creation was lost."""
+ECHO_DELAY = timedelta(seconds=1)
+"""What follows from a capture of ours or comes with the browser's hint is on its way in an answer already: asking as well would
+double the calls. It is news only where that answer or that hint was lost."""
+ECHOES = {
+    "payment_intent.created": CREATED_DELAY,
+    "payment_intent.amount_capturable_updated": ECHO_DELAY,
+    "payment_intent.succeeded": ECHO_DELAY,
+}
 
 
 async def receive(tx: Transaction, gateway: Gateway, event: WebhookEvent, body: bytes) -> str:
@@ -70,8 +78,8 @@ async def receive(tx: Transaction, gateway: Gateway, event: WebhookEvent, body: 
     receipt_id = tx.new_id()
     if outcome:
         next_attempt_at = None
-    elif event.type == "payment_intent.created":
-        next_attempt_at = tx.now + CREATED_DELAY
+    elif event.type in ECHOES:
+        next_attempt_at = tx.now + ECHOES[event.type]
     else:
         next_attempt_at = RECEIPTS.soon(tx, receipt_id)
     row = {
