@@ -14,7 +14,9 @@ from ops import parked_cli
 from ops.settings import SERVICES, Mode, Settings, Shared
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+audit = typer.Typer(no_args_is_help=True, help="What privileged people did, in chains that show every change.")
 app.add_typer(parked_cli.commands, name="parked")
+app.add_typer(audit, name="audit")
 
 # Each command imports what it needs itself: Alembic, the provider's SDK and the services are slow to import, and no command needs all.
 
@@ -46,6 +48,27 @@ def verify(
         raise typer.Exit(run_selftest(load(Settings)))
     chosen = mode or (Mode.SETTLED if wait else Mode.LIVE)
     raise typer.Exit(run_verify(load(Settings), load(Shared).retention, chosen, wait, json_file))
+
+
+@app.command()
+def doctor() -> None:
+    """Look whether databases, broker, provider, mail server and services are there and set up. Exit 1 where something is wrong."""
+    from ops.doctor import run  # noqa: PLC0415  # see above
+
+    raise typer.Exit(run(load(Settings), load(Shared), typer.echo))
+
+
+@audit.command("verify")
+def verify_audit(
+    anchor: Annotated[
+        Path | None,
+        typer.Option(help="File with the heads of the last time, kept outside; written anew where all is whole."),
+    ] = None,
+) -> None:
+    """Recompute the audit chains. Exit 0: whole, 1: changed, 2: unreadable."""
+    from ops.audit import verify as verify_chains  # noqa: PLC0415  # see above
+
+    raise typer.Exit(verify_chains(load(Settings), anchor, typer.echo))
 
 
 @app.command()

@@ -22,7 +22,7 @@ class Mode(StrEnum):
 class Settings(BaseSettings):
     """Addresses and credentials of an administrator. Databases are those of the schemas' owners."""
 
-    model_config = SettingsConfigDict(env_prefix="OPS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="OPS_", extra="ignore", validate_by_name=True)
 
     booking_database_url: SecretStr
     payment_database_url: SecretStr
@@ -32,11 +32,21 @@ class Settings(BaseSettings):
     broker_management_url: SecretStr
     mail_url: str | None = None
     crm_url: str | None = None
+    public_url: str | None = Field(None, validation_alias="BOXOFFICE_PUBLIC_URL")
+    booking_url: str | None = None
+    payment_url: str | None = None
+    refund_url: str | None = None
+    notification_url: str | None = None
 
     def database_url(self, service: str) -> str:
         """Address of a service's database, as its owner."""
         url: SecretStr = getattr(self, f"{service}_database_url")
         return url.get_secret_value()
+
+    def service_url(self, service: str) -> str | None:
+        """Where a service itself listens, behind the gateway."""
+        url: str | None = getattr(self, f"{service}_url")
+        return url
 
     def plain_database_url(self, service: str) -> str:
         """The same without the driver's name that SQLAlchemy wants."""

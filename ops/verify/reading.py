@@ -54,11 +54,10 @@ class Snapshot:
         """All rows as they are; for what is few."""
         return [tuple(row) for row in await self.driver.fetch(sql, *arguments)]
 
-    async def audit_problems(self, anchor: audit.Head | None = None) -> tuple[int, list[str]]:
-        """How many rows the audit chain has, and what is wrong with it."""
+    async def audit_chain(self, anchor: audit.Head | None = None) -> tuple[audit.Head, list[str]]:
+        """The head of the audit chain, and what is wrong with it."""
         async with AsyncSession(bind=self.connection, autoflush=False) as session:
-            last = await audit.head(session)
-            return last.seq, await audit.verify_chain(session, anchor)
+            return await audit.head(session), await audit.verify_chain(session, anchor)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import aio_pika.exceptions
@@ -194,15 +194,23 @@ async def _seats(report: Report, opened: Inside) -> None:
 
 async def read_trust(read: Snapshot) -> Trusted:
     """Reads what trust compares."""
-    rows, problems = await read.audit_problems()
-    rights = [
+    head, problems = await read.audit_chain()
+    columns, leaks = await trust.scan(read)
+    return Trusted(read.service, head.seq, problems, await read_rights(read), await read_settings(read), columns, leaks)
+
+
+async def read_rights(read: Snapshot) -> list[Right]:
+    """What the roles of a service may do in its database, and who else may enter."""
+    return [
         Right(service, role, table, frozenset(privileges))
         for sql in (statements.RIGHTS, statements.DDL, statements.STRANGERS)
         for service, role, table, privileges in await read.tuples(sql, read.service)
     ]
-    settings: dict[str, Any] = dict(await read.tuples(statements.SETTINGS))
-    columns, leaks = await trust.scan(read)
-    return Trusted(read.service, rows, problems, rights, settings, columns, leaks)
+
+
+async def read_settings(read: Snapshot) -> dict[str, str]:
+    """Settings that durability depends on."""
+    return {str(name): str(value) for name, value in await read.tuples(statements.SETTINGS)}
 
 
 def _trust(report: Report, found: Trusted) -> None:
@@ -213,7 +221,13 @@ def _trust(report: Report, found: Trusted) -> None:
 
 
 async def verify(
-    settings: Settings, *, settled: bool, retention: timedelta, wait_s: float, say: Callable[[str], None]
+    settings: Settings,
+    *,
+    settled: bool,
+    retention: timedelta,
+    wait_s: float,
+    say: Callable[[str], None],
+    second_look_s: float = SECOND_LOOK_S,
 ) -> Report:
     """Compares everything; live, what a second look does not find again is not told."""
     if wait_s:
@@ -224,9 +238,9 @@ async def verify(
     report = await look(settings, settled=settled, retention=retention)
     if settled or not report.differences:
         return report
-    say(f"{len(report.differences)} differences at the first look; looking again in {SECOND_LOOK_S:.0f} s")
+    say(f"{len(report.differences)} differences at the first look; looking again in {second_look_s:g} s")
     first = {difference.identity for difference in report.differences}
-    await asyncio.sleep(SECOND_LOOK_S)  # noqa: TID251  # what is on its way needs real time to arrive
+    await asyncio.sleep(second_look_s)  # noqa: TID251  # what is on its way needs real time to arrive
     again = await look(settings, settled=settled, retention=retention)
     again.differences = [difference for difference in again.differences if difference.identity in first]
     return again
