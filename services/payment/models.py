@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.db import Transaction
 from chassis.due import Due
 from contracts.money import Money
-from sqlalchemy import BigInteger, Column, DateTime, Enum, Identity, LargeBinary, MetaData
+from sqlalchemy import BigInteger, Column, DateTime, Enum, Identity, MetaData
 from sqlmodel import Field, SQLModel, col, select
 
 from payment.domain import CONFIRMABLE, DECLINES_MAX, RefundStatus, Release, Status, Wish
@@ -167,7 +167,7 @@ class LedgerEntry(Table, table=True):
 
 
 class Receipt(Table, table=True):
-    """A webhook as it was received, kept as bytes. `outcome` is written in the transaction that applied it."""
+    """A webhook as it was received, sealed. `outcome` is written in the transaction that applied it."""
 
     __tablename__ = "receipts"
 
@@ -176,7 +176,7 @@ class Receipt(Table, table=True):
     event_id: str
     type: str
     object_ref: str | None = None
-    body: bytes = Field(sa_type=LargeBinary)
+    body: str
     tries: int = 0
     outcome: str | None = None
     next_attempt_at: datetime | None = Field(default=None, sa_type=INSTANT)
@@ -192,8 +192,9 @@ class FreeBooking(Table, table=True):
     booking_id: UUID = Field(primary_key=True)
 
 
-LEASE = timedelta(seconds=45)
-"""Two calls of ten seconds and the waits for a lock on either side of them fit in."""
+LEASE = timedelta(seconds=30)
+"""Two calls of ten seconds and a wait for a lock on either side of them fit in. It is also how long a payment rests at most when
+whoever works on it is killed."""
 
 MADE_OUTSIDE = "made_outside"
 """Reason of a refund that was made at the provider by hand."""

@@ -29,7 +29,7 @@ async def receive_stripe(request: Request) -> dict[str, str]:
         metrics.WEBHOOKS.labels(error.reason).inc()
         raise Malformed("The webhook is not accepted.") from None
     async with database.transaction() as tx:
-        outcome = await receipts.receive(tx, gateway, event, body)
+        outcome = await receipts.receive(tx, gateway, request.app.state.sealer, event, body)
     metrics.WEBHOOKS.labels(outcome).inc()
     return {"outcome": outcome}
 

@@ -14,7 +14,7 @@ import stripe
 from chassis.db import table
 from payment import metrics
 from payment.models import Payment, Receipt
-from payment.receipts import process_receipt
+from payment.receipts import SEALED_AS, process_receipt
 from sqlalchemy import func, select
 
 from tests.payment.shop import Shop
@@ -174,11 +174,14 @@ async def test_what_concerns_nobody_here_is_kept_and_ignored(still_shop: Shop) -
         assert (receipt.outcome, receipt.next_attempt_at) == (outcome, None)
 
 
-async def test_the_body_is_kept_byte_for_byte(still_shop: Shop) -> None:
-    event = event_of("customer.created", {"id": "cus_1", "name": "\u0000 Zoë"})
+async def test_the_body_is_kept_byte_for_byte_and_sealed(still_shop: Shop) -> None:
+    """It holds secrets and the buyer's name: what rests is ciphertext, what opens is what was signed."""
+    event = event_of("customer.created", {"id": "cus_1", "name": "\u0000 Zoë planted"})
     body = json.dumps(event, indent=3).encode()
     assert (await send(still_shop, body, signed(body, still_shop.webhook_secret))).status_code == 200
-    assert (await receipt_of(still_shop, event["id"])).body == body
+    kept = (await receipt_of(still_shop, event["id"])).body
+    assert "planted" not in kept
+    assert still_shop.service.sealer.unseal(kept, SEALED_AS).encode() == body
 
 
 async def test_fifty_copies_at_once_have_one_effect(shop: Shop) -> None:
@@ -220,7 +223,7 @@ async def test_what_an_event_claims_is_never_believed(still_shop: Shop) -> None:
     event = event_of("payment_intent.succeeded", shown)
     assert (await send_event(still_shop, event)).json() == {"outcome": "accepted"}
     receipt = await receipt_of(still_shop, event["id"])
-    await process_receipt(still_shop.service.database, still_shop.gateway, receipt.id)
+    await process_receipt(still_shop.service.database, still_shop.gateway, still_shop.service.sealer, receipt.id)
     assert (await receipt_of(still_shop, event["id"])).outcome == "applied"
     assert (await still_shop.payment(payment.booking_id)).status == "requires_payment_method"
 
@@ -247,7 +250,7 @@ async def test_an_event_of_an_object_that_is_not_ours(still_shop: Shop) -> None:
     event = event_of("payment_intent.amount_capturable_updated", intent.to_dict())
     await send_event(still_shop, event)
     receipt = await receipt_of(still_shop, event["id"])
-    await process_receipt(still_shop.service.database, still_shop.gateway, receipt.id)
+    await process_receipt(still_shop.service.database, still_shop.gateway, still_shop.service.sealer, receipt.id)
     assert (await receipt_of(still_shop, event["id"])).outcome == "foreign"
 
 
@@ -255,7 +258,7 @@ async def test_an_object_that_does_not_exist(still_shop: Shop) -> None:
     event = event_of("payment_intent.succeeded", {"id": "pi_missing", "object": "payment_intent"})
     await send_event(still_shop, event)
     receipt = await receipt_of(still_shop, event["id"])
-    await process_receipt(still_shop.service.database, still_shop.gateway, receipt.id)
+    await process_receipt(still_shop.service.database, still_shop.gateway, still_shop.service.sealer, receipt.id)
     assert (await receipt_of(still_shop, event["id"])).outcome == "foreign"
 
 
@@ -280,14 +283,14 @@ async def test_handling_that_failed_is_tried_again(still_shop: Shop) -> None:
     await send_event(still_shop, event)
     receipt = await receipt_of(still_shop, event["id"])
     await still_shop.standin.fault("payment_intents.retrieve", "error_before")
-    await process_receipt(still_shop.service.database, still_shop.gateway, receipt.id)
+    await process_receipt(still_shop.service.database, still_shop.gateway, still_shop.service.sealer, receipt.id)
     receipt = await receipt_of(still_shop, event["id"])
     assert (receipt.outcome, receipt.tries) == (None, 1)
     assert receipt.next_attempt_at is not None
-    await process_receipt(still_shop.service.database, still_shop.gateway, receipt.id)
+    await process_receipt(still_shop.service.database, still_shop.gateway, still_shop.service.sealer, receipt.id)
     assert (await receipt_of(still_shop, event["id"])).outcome == "applied"
     assert (await still_shop.payment(payment.booking_id)).status == "authorized"
-    await process_receipt(still_shop.service.database, still_shop.gateway, receipt.id)
+    await process_receipt(still_shop.service.database, still_shop.gateway, still_shop.service.sealer, receipt.id)
     assert len(await still_shop.events_of(payment)) == 1
 
 

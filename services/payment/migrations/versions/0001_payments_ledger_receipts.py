@@ -173,7 +173,7 @@ def receipts() -> None:
             event_id text NOT NULL,
             type text NOT NULL,
             object_ref text,
-            body bytea NOT NULL,
+            body text NOT NULL,
             tries integer NOT NULL DEFAULT 0,
             outcome text CHECK (outcome IN ('applied', 'known', 'ignored', 'foreign')),
             next_attempt_at timestamptz,
