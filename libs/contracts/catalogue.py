@@ -29,7 +29,7 @@ CONSUMERS: Mapping[type[Event], tuple[str, ...]] = MappingProxyType(
         refund.RefundApproved: ("payment",),
         refund.RefundCompleted: ("booking", "notification"),
         refund.RefundFailed: ("booking", "notification"),
-        refund.RefundDeclined: ("notification",),
+        refund.RefundDeclined: ("booking", "notification"),
     }
 )
 

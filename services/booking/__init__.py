@@ -2,9 +2,9 @@
 
 owns       events, ticket_types, bookings, tickets, booking_refunds
 publishes  BookingPlaced SeatsSecured SeatsUnavailable BookingConfirmed BookingExpired BookingCancelled
-consumes   PaymentAuthorized PaymentSucceeded PaymentFailed RefundCompleted RefundFailed
+consumes   PaymentAuthorized PaymentSucceeded PaymentFailed RefundCompleted RefundFailed RefundDeclined
 
-    domain    statuses, transitions, which seats a status occupies, prices, tax, time and refund tiers: pure
+    domain    statuses, transitions, which seats a status occupies, prices, tax, times and tiers: pure
     service   one function for each thing that can be done with a booking; settle: for each that happens to its money
     catalogue one function for each thing that can be done with an event
     seats     the one statement that moves seats

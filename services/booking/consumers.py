@@ -5,7 +5,7 @@ from __future__ import annotations
 from chassis.consumers import Consumers
 from chassis.db import Transaction
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
-from contracts.refund import RefundCompleted, RefundFailed
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
 
 from booking import settle
 
@@ -35,3 +35,8 @@ async def on_refund_completed(event: RefundCompleted, tx: Transaction) -> None:
 @consumers.on(RefundFailed)
 async def on_refund_failed(event: RefundFailed, tx: Transaction) -> None:
     await settle.note_refund(tx, event)
+
+
+@consumers.on(RefundDeclined)
+async def on_refund_declined(event: RefundDeclined, tx: Transaction) -> None:
+    await settle.note_nothing_to_refund(tx, event)

@@ -6,7 +6,7 @@ Pure: no clock, no database. Instants are aware datetimes, amounts are integers 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
@@ -158,16 +158,6 @@ def check_tiers(tiers: Sequence[tuple[int, int]]) -> None:
     for (hours, percent), (next_hours, next_percent) in pairwise(tiers):
         if next_hours >= hours or next_percent >= percent:
             raise Invalid("refund_policy.tiers", "hours_before and percent must both fall from each tier to the next")
-
-
-def gives_back(
-    price: Money, tiers: Sequence[tuple[int, int]], fee_minor: int, starts_at: datetime, received_at: datetime
-) -> bool:
-    """Whether the frozen policy gives anything back for a cancellation received at that instant. How much is refund's to say."""
-    for hours, percent in tiers:
-        if received_at <= starts_at - timedelta(hours=hours):
-            return price.amount_minor * percent > fee_minor * 100
-    return False
 
 
 def refund_state(price: Money, *, refunded_minor: int, failed_minor: int, awaited: bool) -> RefundState:

@@ -93,6 +93,7 @@ class Booking(Table, table=True):
     received_at: datetime | None = Field(default=None, sa_type=Instant)
     refunded_minor: int = 0
     refund_failed_minor: int = 0
+    refund_declined: bool = False
 
 
 class Ticket(Table, table=True):

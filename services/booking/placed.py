@@ -148,27 +148,14 @@ def price(booking: Booking) -> Money:
 def refund_state(booking: Booking) -> RefundState:
     """What the customer sees about money that goes back.
 
-    Some is awaited where money came and the booking is not the buyer's: all of it after an expiry or the event's cancellation,
-    by the frozen policy after any other.
+    Some is awaited where money came and the booking is not the buyer's, until refund says otherwise: how much is not booking's to judge.
     """
-    policy = PolicySnapshot.model_validate(booking.refund_policy)
-    if booking.paid_at is None or booking.status is Status.CONFIRMED:
-        awaited = False
-    elif booking.received_at is None or booking.cancelled_by == "event":
-        awaited = True
-    else:
-        awaited = domain.gives_back(
-            price(booking),
-            [(tier.hours_before, tier.percent) for tier in policy.tiers],
-            policy.fee_minor,
-            EventFacts.model_validate(booking.event_facts).starts_at,
-            booking.received_at,
-        )
+    is_decided = booking.paid_at is None or booking.status is Status.CONFIRMED or booking.refund_declined
     return domain.refund_state(
         price(booking),
         refunded_minor=booking.refunded_minor,
         failed_minor=booking.refund_failed_minor,
-        awaited=awaited,
+        awaited=not is_decided,
     )
 
 

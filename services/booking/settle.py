@@ -12,7 +12,7 @@ import structlog
 from chassis.db import Transaction, table
 from contracts.booking import BookingExpired, SeatsSecured, SeatsUnavailable
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
-from contracts.refund import RefundCompleted, RefundFailed
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -105,6 +105,12 @@ async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed) ->
         )
     )
     tell_pages(tx, event.booking_id)
+
+
+async def note_nothing_to_refund(tx: Transaction, event: RefundDeclined) -> None:
+    """The policy gives nothing back: nothing is awaited any more."""
+    placed = await load(tx, event.booking_id, lock=True)
+    await change(tx, placed, placed.booking.status, refund_declined=True)
 
 
 PaymentEvent = PaymentAuthorized | PaymentSucceeded | PaymentFailed

@@ -146,23 +146,6 @@ def test_tiers_that_do_not_fall_are_refused(tiers: list[tuple[int, int]]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("before_start", "fee", "expected"),
-    [
-        (timedelta(hours=48), 0, True),
-        (timedelta(hours=24), 0, True),
-        (timedelta(hours=24) - timedelta(microseconds=1), 0, False),
-        (timedelta(hours=-1), 0, False),
-        (timedelta(hours=48), 4199, True),
-        (timedelta(hours=48), 4200, False),
-        (timedelta(hours=24), 2100, False),
-    ],
-)
-def test_the_policy_gives_back_by_the_instant(before_start: timedelta, fee: int, expected: bool) -> None:  # noqa: FBT001  # a table's column
-    """Each boundary belongs to the customer; a fee may eat all of it."""
-    assert domain.gives_back(Money(4200, "EUR"), DEFAULT_TIERS, fee, START, START - before_start) is expected
-
-
-@pytest.mark.parametrize(
     ("price", "refunded", "failed", "awaited", "expected"),
     [
         (100, 0, 0, False, RefundState.NONE),

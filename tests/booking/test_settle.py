@@ -13,7 +13,7 @@ from contracts.booking import BookingConfirmed, BookingExpired, SeatsSecured, Se
 from contracts.event import Event
 from contracts.money import Money
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
-from contracts.refund import RefundCompleted, RefundFailed
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
 
 from tests.booking.conftest import TICKET, BoxOffice, Payment, payment_of
 from tests.support.service import eventually
@@ -283,6 +283,20 @@ async def test_the_last_word_on_a_refund_counts(office: BoxOffice, order: tuple[
         newest = max(newest, version)
         await deliver(office, refund(payment.booking, said[version], refund_id, version, Money(4200, "EUR")))
         assert await refunded(office, payment.booking) == expected[newest]
+
+
+async def test_a_refund_is_awaited_until_refund_says_that_there_is_none(office: BoxOffice) -> None:
+    """Booking does not judge the policy: what refund declines is not pending any more."""
+    payment = payment_of(await office.book(await office.create_event()))
+    await deliver(office, payment.succeeded())
+    await office.cancel(payment.booking)
+    assert await refunded(office, payment.booking) == ("pending", 0)
+    booking_id = UUID(payment.booking["id"])
+    declined = RefundDeclined(
+        version=1, occurred_at=datetime.now(UTC), refund_id=uuid4(), booking_id=booking_id, rule="too late"
+    )
+    await deliver(office, declined)
+    assert await refunded(office, payment.booking) == ("none", 0)
 
 
 async def test_more_than_was_paid_never_goes_back(office: BoxOffice) -> None:

@@ -88,6 +88,7 @@ def bookings() -> None:
             received_at timestamptz,
             refunded_minor bigint NOT NULL DEFAULT 0 CHECK (refunded_minor BETWEEN 0 AND total_minor),
             refund_failed_minor bigint NOT NULL DEFAULT 0 CHECK (refund_failed_minor >= 0),
+            refund_declined boolean NOT NULL DEFAULT false,
             CHECK ((status = 'pending_payment') = (expiry_due_at IS NOT NULL)),
             CHECK ((status = 'cancelled') = (cancelled_by IS NOT NULL)),
             CHECK ((status = 'cancelled') = (received_at IS NOT NULL)),
