@@ -15,7 +15,7 @@ from uuid import UUID
 
 from chassis.db import Transaction, table
 from contracts.money import Money
-from sqlalchemy import insert
+from sqlalchemy import ARRAY, column, func, insert, literal, select
 from sqlalchemy.sql.dml import Insert
 
 from payment.models import LedgerEntry, Payment, Refund
@@ -111,4 +111,8 @@ def entries(tx: Transaction, payment_id: UUID, *postings: Posting, refund_id: UU
             }
             for account, amount in posting.entries
         ]
-    return insert(table(LedgerEntry)).values(rows)
+    # As arrays: SQLAlchemy compiles a statement with several VALUES anew each time, with all that it is joined to.
+    columns = [table(LedgerEntry).c[name] for name in rows[0]]
+    arrays = [literal([row[each.name] for row in rows], ARRAY(each.type)) for each in columns]
+    unnested = func.unnest(*arrays).table_valued(*(column(each.name, each.type) for each in columns), name="entry")
+    return insert(table(LedgerEntry)).from_select([each.name for each in columns], select(*unnested.render_derived().c))
