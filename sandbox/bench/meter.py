@@ -10,6 +10,9 @@ import aiohttp
 import asyncpg
 import psutil
 
+BY_BROWSERS = "payment_intents.confirm "
+"""The stand-in counts requests by `operation status`."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -64,7 +67,7 @@ class Meter:
     async def _provider_calls(self) -> int:
         """Requests that the stand-in got, without those that buyers' browsers make."""
         requests = (await self._stand_in())["requests"]
-        return sum(count for request, count in requests.items() if not request.endswith("/confirm"))
+        return sum(count for request, count in requests.items() if not request.startswith(BY_BROWSERS))
 
     async def _stand_in(self) -> Mapping[str, Any]:
         async with self._session.get(f"{self._stack['stripe_sandbox']}/_control/stats") as answer:
@@ -92,7 +95,7 @@ class Meter:
         broker = self._stack["rabbitmq"]
         async with self._session.get(
             f"{broker['management']}/api/queues/{broker['vhost']}?disable_stats=true&enable_queue_totals=true",
-            auth=aiohttp.BasicAuth(broker["user"], broker["password"]),
+            headers={"Authorization": aiohttp.encode_basic_auth(broker["user"], broker["password"])},
         ) as answer:
             answer.raise_for_status()
             queues = await answer.json()

@@ -27,6 +27,9 @@ SHARED = (
 )
 """How statements begin that are run for all that there is, and whether or not there is anything."""
 
+DRIVER = ("pg_catalog.pg_type", "set_config('jit'")
+"""In the driver's own questions about types, asked once a connection."""
+
 
 @dataclass(frozen=True)
 class Transaction:
@@ -102,7 +105,7 @@ def transactions(lines: Iterable[str]) -> Iterator[Transaction]:
             statements = begun.pop(session, [])
             if statements and sql.startswith("COMMIT"):
                 yield Transaction(match["database"], tuple(statements))
-        elif session in begun:
+        elif session in begun and not any(sign in sql for sign in DRIVER):
             begun[session].append(sql)
 
 
