@@ -1,0 +1,51 @@
+"""One stack for all tests from outside.
+
+TEST_STACK_HOME names the state folder of a running stack to use instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from sandbox.story.shop import Shop
+from tests.e2e.stack import Stack
+from tests.support.stack import BOXOFFICE, RunningStack, running_stack
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A running stack. At the end no process of it is left."""
+    if given := os.environ.get("TEST_STACK_HOME"):
+        environment = {**os.environ, "BOXOFFICE_HOME": given}
+        told = subprocess.run([BOXOFFICE, "status", "--json"], env=environment, capture_output=True, check=True)
+        yield RunningStack(Path(given), environment, json.loads(told.stdout))
+        return
+    with running_stack(tmp_path_factory.mktemp("stack") / "home") as stack:
+        yield stack
+        supervisor = psutil.Process(stack.status["supervisor"])
+        processes = [supervisor, *supervisor.children(recursive=True)]
+    assert [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.fixture(scope="session")
+async def stack(running: RunningStack) -> AsyncIterator[Stack]:
+    """The stack that the tests share."""
+    limits = httpx2.Limits(max_connections=400, max_keepalive_connections=0)
+    async with Shop(running.status) as shop, httpx2.AsyncClient(timeout=60, trust_env=False, limits=limits) as http:
+        yield Stack(running, shop, http)
+
+
+@pytest.fixture
+async def whole(stack: Stack) -> AsyncIterator[Stack]:
+    """The stack for a test that breaks it: afterwards everything runs again."""
+    yield stack
+    for process in stack.status["processes"]:
+        await stack.start(process)
