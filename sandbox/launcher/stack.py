@@ -162,7 +162,14 @@ class Stack:
                 self.home.folder,
             )
 
-        return Spec(name, program, lambda: refusal(f"{url}/readyz"), url=url, metrics=f"{url}/metrics")
+        return Spec(
+            name,
+            program,
+            lambda: refusal(f"{url}/readyz"),
+            url=url,
+            metrics=f"{url}/metrics",
+            early=lambda: self.home.operator_file.exists() and self.webhook_secret is not None,
+        )
 
     def _gateway(self) -> Spec:
         ports = {

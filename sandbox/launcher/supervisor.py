@@ -62,6 +62,8 @@ class Spec:
     metrics: str | None = None
     steps: Sequence[Step] = ()
     """What `up` does when it is ready, while the others of its stage still start."""
+    early: Callable[[], bool] = lambda: False
+    """Whether `up` may start it at once, and only wait for it in its stage: what it needs was there before and it bears its absence."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Supervised:
     wanted: bool = False
     restarts: int = 0
     _leaving: bool = False
+    _early: bool = False
     _quick_ends: int = 0
     _started: float = 0.0
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -103,8 +106,9 @@ class Supervised:
         async with self._turn:
             self._cancel_restart()
             self._leaving = False
-            ran = self.process is not None
-            if not ran:
+            ran = self.process is not None and not self._early
+            self._early = False
+            if self.process is None:
                 self.wanted = False  # an end before it is ready is a failure, not a reason to try again
                 try:
                     await asyncio.to_thread(self.spec.prepare)
@@ -114,6 +118,15 @@ class Supervised:
             await self._until_ready()
             self.wanted = True
             return not ran
+
+    async def start_early(self) -> None:
+        """Starts it and does not wait; `start` does. A failure is left to `start` as well."""
+        async with self._turn:
+            if self.process is None and not self.wanted and self.spec.early():
+                with suppress(OSError, RuntimeError):
+                    await asyncio.to_thread(self.spec.prepare)
+                    self._spawn()
+                    self._early = True
 
     async def stop(self) -> None:
         """Ends it in order, by force when that takes too long, and does not start it again."""
@@ -204,6 +217,7 @@ class Supervisor:
 
     async def up(self, report: Report) -> None:
         """Starts what does not run, stage by stage. Raises StartFailed with the first thing that went wrong."""
+        await _all(process.start_early() for process in self.processes.values())
         for stage in self.stages:
             await _all(self._start(self.processes[spec.name], report) for spec in stage.specs)
             for step in stage.steps:
