@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -94,10 +95,25 @@ def republish(
     republish_services(load(Settings), SERVICES if service is None else (service,), start, typer.echo)
 
 
+UNREACHABLE = ("sqlalchemy", "asyncpg", "aio_pika", "aiormq", "pamqp", "httpx2", "stripe", "aiohttp")
+"""Libraries whose errors say that a server is away or refuses; importing them here would slow every command down."""
+
+
 def main() -> None:
-    """Runs `boxoffice`, with the subcommands that installed packages add."""
+    """Runs `boxoffice`, with the subcommands that installed packages add. A server that is away is one sentence and status 1."""
     for provider in entry_points(group="boxoffice.commands"):
         commands: typer.Typer = provider.load()
         app.registered_commands += commands.registered_commands
         app.registered_groups += commands.registered_groups
-    sys.exit(app())
+    logging.basicConfig(
+        level=logging.CRITICAL
+    )  # what a library logs of an error is told once, as the command's own sentence
+    try:
+        app()
+    except Exception as error:
+        library = type(error).__module__.partition(".")[0]
+        if library not in UNREACHABLE and not isinstance(error, OSError):
+            raise
+        sentence = f"{type(error).__name__}: {error}".splitlines()[0]
+        typer.echo(sentence, err=True)
+        sys.exit(1)

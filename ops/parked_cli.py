@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -73,7 +74,12 @@ def retry(
 
 
 def _rehearse(settings: Settings, queue: str, message_id: str | None, *, as_json: bool) -> None:
+    import structlog  # noqa: PLC0415  # see above
+
     from ops import parked  # noqa: PLC0415  # see above
+
+    # What the handler logs must not stand between the lines of the result.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
     async def rehearse() -> list[parked.Rehearsal]:
         if message_id is not None:

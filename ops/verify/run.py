@@ -233,7 +233,7 @@ async def verify(
     if wait_s:
         try:
             await until_settled(settings, wait_s, kept_since(SystemClock().now(), retention), say)
-        except (*DATABASE_ERRORS, aio_pika.exceptions.AMQPError) as error:
+        except (*DATABASE_ERRORS, *OUTSIDE_ERRORS) as error:
             return Report(unread={"databases or broker": reason(error)})
     report = await look(settings, settled=settled, retention=retention)
     if settled or not report.differences:

@@ -117,11 +117,12 @@ async def _world(service: str, url: str, specimen: Specimen) -> AsyncIterator[Sn
 
 
 async def _make(connection: AsyncConnection, service: str, specimen: Specimen) -> None:
-    """Tables like the real ones with the rights that are declared, and the specimen's rows in them."""
+    """Tables with the columns of the real ones and the rights that are declared, and the specimen's rows in them."""
     await connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
     await connection.execute(text(f"SET LOCAL search_path TO {SCHEMA}"))
+    await connection.execute(text("SET LOCAL synchronous_commit TO on"))
     for (table,) in (await connection.execute(text(TABLES))).all():
-        await connection.execute(text(f'CREATE TABLE "{table}" (LIKE public."{table}")'))
+        await connection.execute(text(f'CREATE TABLE "{table}" AS TABLE public."{table}" WITH NO DATA'))
         for role in (service, f"{service}_verify"):
             rights = ", ".join(declared(service, role, table))
             await connection.execute(text(f'REVOKE ALL ON "{table}" FROM {role}'))

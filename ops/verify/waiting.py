@@ -15,6 +15,7 @@ from contracts.catalogue import PUBLISHERS
 
 from ops.settings import Settings
 from ops.verify.messages import QUEUES
+from ops.verify.outside import Management
 
 POLL_S = 0.5
 
@@ -54,9 +55,14 @@ async def until_settled(settings: Settings, wait_s: float, kept_since: UUID, say
         for service in PUBLISHERS:
             databases[service] = await asyncpg.connect(settings.plain_database_url(service), timeout=5)
             stack.push_async_callback(databases[service].close)
+        management = Management(
+            settings.broker_management_url.get_secret_value(), settings.broker_url.get_secret_value()
+        )
+        stack.push_async_callback(management.close)
         before: Counter[str] | None = None
         while True:
             pending, written = await _pending(settings, databases, kept_since)
+            pending = pending or await _unacknowledged(management)
             if not pending and written == before:
                 return True
             before = None if pending else written
@@ -90,6 +96,12 @@ async def _pending(
     parked = await _parked(settings.broker_url.get_secret_value(), missing) if missing else Counter()
     pending |= {f"events for {queue}": count - parked[queue] for queue, count in missing.items()}
     return {what: count for what, count in pending.items() if count > 0}, written
+
+
+async def _unacknowledged(management: Management) -> dict[str, int]:
+    """By the broker's statistics, which are some seconds old: a queue may seem busy after its last message was acknowledged."""
+    counts = {queue["name"]: queue.get("messages_unacknowledged", 0) for queue in await management.of_vhost("queues")}
+    return {f"unacknowledged in {queue}": count for queue, count in counts.items() if count}
 
 
 async def _parked(broker_url: str, queues: Mapping[str, int]) -> Counter[str]:

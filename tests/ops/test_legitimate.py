@@ -1,0 +1,220 @@
+"""What looks odd and is right must not be told: the checks as pure functions over a dossier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from chassis.ids import SystemIds
+
+from ops.verify import messages, money, people, provider, trust
+from ops.verify.reading import Consumption
+from ops.verify.records import (
+    Booking,
+    Dossier,
+    Entry,
+    EventRow,
+    Intent,
+    MailBooking,
+    Message,
+    Payment,
+    PaymentRefund,
+    Provider,
+    ProviderRefund,
+    Terms,
+    Told,
+)
+from ops.verify.report import Difference
+from ops.verify.run import kept_since
+
+NOW = datetime(2027, 1, 31, 12, tzinfo=UTC)
+SETTLED = Terms(NOW, settled=True, kept_since=kept_since(NOW, timedelta(days=30)))
+LIVE = replace(SETTLED, settled=False)
+A_MINUTE_AGO = NOW - timedelta(minutes=1)
+
+
+def new_id(at: datetime = A_MINUTE_AGO) -> UUID:
+    return SystemIds().uuid7(at)
+
+
+def told(*types: str) -> list[Told]:
+    return [Told(number, kind, None) for number, kind in enumerate(types, start=1)]
+
+
+def paid() -> Dossier:
+    """Confirmed and captured, nothing refunded."""
+    booking_id, payment_id = new_id(), new_id()
+    booking = Booking(
+        id=booking_id, event_id=new_id(), status="confirmed", version=3, currency="EUR", total_minor=5000, refund_policy={"tiers": []},
+        placed_at=A_MINUTE_AGO, hold_expires_at=NOW, payment_id=payment_id, payment_version=2, paid_at=A_MINUTE_AGO,
+        confirmed_at=A_MINUTE_AGO, cancelled_by=None, received_at=None, unavailable_reason=None, refunded_minor=0, tickets=1,
+        tickets_minor=5000, told=told("booking.placed.v1", "booking.seats-secured.v1", "booking.confirmed.v1"),
+    )  # fmt: skip
+    payment = Payment(
+        id=payment_id, booking_id=booking_id, amount_minor=5000, currency="EUR", status="succeeded", version=2, wish="capture",
+        release_reason=None, provider_ref="pi_1", captured_minor=5000, reserved_minor=0, refunded_minor=0, clearing_minor=0,
+        fee_known=False, next_check_at=None, updated_at=A_MINUTE_AGO, told=told("payment.authorized.v1", "payment.succeeded.v1"),
+    )  # fmt: skip
+    dossier = Dossier(booking_id, booking, payment, mail_booking=MailBooking(booking_id, 3))
+    post(dossier, "capture_started", (f"clearing:{payment_id}", 5000), ("revenue", -5000))
+    post(dossier, "captured", ("provider:EUR", 5000), (f"clearing:{payment_id}", -5000))
+    return dossier
+
+
+def post(dossier: Dossier, kind: str, *entries: tuple[str, int], refund_id: UUID | None = None) -> None:
+    assert dossier.payment is not None
+    transaction = new_id()
+    dossier.entries += [
+        Entry(len(dossier.entries), transaction, kind, kind, account, amount, "EUR", dossier.payment.id, refund_id, dossier.booking_id)
+        for account, amount in entries
+    ]  # fmt: skip
+
+
+def refunding(dossier: Dossier, status: str) -> PaymentRefund:
+    """A refund of 2000 that is under way."""
+    assert dossier.payment is not None
+    refund = PaymentRefund(
+        new_id(), dossier.payment.id, dossier.booking_id, 2000, "EUR", "other", status, "re_1", A_MINUTE_AGO
+    )
+    dossier.payment_refunds.append(refund)
+    post(dossier, "refund_started", ("refunds", 2000), (f"clearing:{refund.id}", -2000), refund_id=refund.id)
+    dossier.payment = replace(dossier.payment, reserved_minor=2000)
+    return refund
+
+
+def in_money(dossier: Dossier, terms: Terms, *checks: str) -> Iterator[Difference]:
+    for check in checks or money.CHECKS:
+        yield from money.CHECKS[check](dossier, terms)
+
+
+def shown(dossier: Dossier, status: str = "succeeded", *refunds: ProviderRefund) -> Provider:
+    assert dossier.payment is not None
+    taken = 5000 if status == "succeeded" else 0
+    intent = Intent(
+        "pi_1",
+        str(dossier.payment.id),
+        str(dossier.booking_id),
+        status,
+        5000,
+        taken,
+        "EUR",
+        livemode=False,
+        charge="ch_1",
+    )
+    return Provider(livemode=False, intents=[intent], refunds=list(refunds))
+
+
+def test_money_in_flight_is_no_difference_for_a_while() -> None:
+    dossier = paid()
+    refunding(dossier, "submitted")
+    assert list(in_money(dossier, LIVE, "M1", "M2", "M4", "M5")) == []
+    much_later = replace(LIVE, now=NOW + timedelta(hours=1))
+    assert [found.kind for found in in_money(dossier, much_later, "M2")] == ["STUCK"]
+
+
+@pytest.mark.parametrize(("status", "found"), [("pending", []), ("succeeded", ["STATE"])])
+def test_settled_a_refund_may_be_pending_while_the_provider_says_so(status: str, found: list[str]) -> None:
+    dossier = paid()
+    refund = refunding(dossier, "pending")
+    at_provider = ProviderRefund("re_1", "pi_1", str(refund.id), str(new_id()), status, 2000, "EUR")
+    compared = provider.Compared(shown(dossier, "succeeded", at_provider))
+    assert [difference.kind for difference in compared.dossier(dossier, SETTLED)] == found
+
+
+def test_a_refund_that_failed_and_was_made_anew_is_one_effect() -> None:
+    dossier = paid()
+    refund = replace(refunding(dossier, "succeeded"), provider_ref="re_2")
+    dossier.payment_refunds = [refund]
+    tries = [
+        ProviderRefund("re_1", "pi_1", str(refund.id), str(new_id()), "failed", 2000, "EUR"),
+        ProviderRefund("re_2", "pi_1", str(refund.id), str(new_id()), "succeeded", 2000, "EUR"),
+    ]
+    compared = provider.Compared(shown(dossier, "succeeded", *tries))
+    assert list(compared.dossier(dossier, SETTLED)) == []
+
+
+def test_a_cancelled_intent_beside_its_successor_is_one_effect() -> None:
+    dossier = paid()
+    at_provider = shown(dossier)
+    at_provider.intents.append(replace(at_provider.intents[0], ref="pi_0", status="canceled", received_minor=0))
+    compared = provider.Compared(at_provider)
+    assert list(compared.dossier(dossier, SETTLED)) == []
+
+
+def test_a_fee_that_is_not_booked_yet_is_left_out() -> None:
+    dossier = paid()
+    at_provider = shown(dossier)
+    at_provider.movements.append(provider.Movement("txn_1", "charge", "ch_1", 5000, 175, "EUR", converted=False))
+    compared = provider.Compared(at_provider)
+    assert list(compared.dossier(dossier, SETTLED)) == []
+    assert list(compared.rest()) == []
+
+
+def test_what_is_settled_in_another_currency_is_left_to_the_providers_books() -> None:
+    dossier = paid()
+    at_provider = shown(dossier)
+    at_provider.movements.append(provider.Movement("txn_1", "charge", "ch_1", 4300, 0, "GBP", converted=True))
+    compared = provider.Compared(at_provider)
+    list(compared.dossier(dossier, SETTLED))
+    assert list(compared.rest()) == []
+
+
+def test_events_that_were_pruned_are_no_gap() -> None:
+    long_ago = NOW - timedelta(days=90)
+    dossier = paid()
+    assert dossier.booking is not None
+    assert dossier.payment is not None
+    dossier.booking = replace(dossier.booking, id=new_id(long_ago), told=[])
+    dossier.payment = replace(dossier.payment, id=new_id(long_ago), told=[Told(2, "payment.succeeded.v1", None)])
+    assert list(messages.versions(dossier, LIVE)) == []
+
+
+def test_an_event_on_its_way_through_retries_is_no_difference_yet() -> None:
+    event = EventRow(new_id(), "payment", "payment.voided.v1", new_id(), 1, A_MINUTE_AGO, A_MINUTE_AGO)
+    row = Consumption(event.id, [event], [])
+    assert list(messages.consumed(row, LIVE)) == []
+    assert [found.check for found in messages.consumed(row, SETTLED)] == ["Q2"]
+
+
+def test_a_mail_that_staff_sent_again_needs_no_transition() -> None:
+    dossier = paid()
+    cause = f"booking/{dossier.booking_id}/3"
+    first = Message(
+        new_id(), dossier.booking_id, "confirmation", cause, {}, "sent", "<1@x.example>", 1, A_MINUTE_AGO, None
+    )
+    dossier.messages = [first, replace(first, id=new_id(), cause=f"resend/{first.id}/{new_id()}")]
+    assert list(people.mails(dossier, SETTLED)) == []
+
+
+def test_an_expiry_has_a_mail_only_after_a_failed_attempt() -> None:
+    dossier = paid()
+    assert dossier.booking is not None
+    assert dossier.payment is not None
+    dossier.booking = replace(dossier.booking, status="expired", told=told("booking.placed.v1", "booking.expired.v1"))
+    assert people.expected_mails(dossier) == (set(), set())
+    dossier.payment = replace(dossier.payment, told=told("payment.attempt-failed.v1"))
+    key = ("hold_expired", f"booking/{dossier.booking_id}/2")
+    assert people.expected_mails(dossier) == ({key}, set())
+    # A late payment took the seats again: which came first decides whether the mail went out.
+    dossier.booking = replace(dossier.booking, told=[*dossier.booking.told, Told(3, "booking.confirmed.v1", None)])
+    must, may = people.expected_mails(dossier)
+    assert key in may - must
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("nothing to see", None),
+        ("0192f7a0-4242-7424-8242-424242424242", None),
+        ("jo@example.com", "an e-mail address"),
+        ("4242 4242 4242 4242", "a secret or card number"),
+        ("whsec_0123456789abcdef", "a secret or card number"),
+        ('"client_secret": "pi_3Q_secret_9x"', "a payment's client secret"),
+        ("-----BEGIN PRIVATE KEY-----", "a private key"),
+    ],
+)
+def test_what_a_text_shows_in_clear(text: str, what: str | None) -> None:
+    assert trust.kind_of_leak(text) == what
