@@ -17,12 +17,12 @@ from payment.schemas import PaymentCreate, PaymentPage, PaymentRead, PaymentStar
 router = APIRouter(tags=["payments"])
 
 
-def _database(request: Request) -> Database:
+async def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
     return gateway
 

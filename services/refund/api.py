@@ -18,7 +18,7 @@ from refund.schemas import Quote, RefundDetail, RefundPage, RefundRequest
 router = APIRouter(tags=["refunds"])
 
 
-def _sealer(request: Request) -> Sealer:
+async def _sealer(request: Request) -> Sealer:
     sealer: Sealer = request.app.state.sealer
     return sealer
 
