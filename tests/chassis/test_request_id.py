@@ -1,5 +1,4 @@
 import re
-from uuid import uuid4  # any id a gateway may have made
 
 import httpx2
 import pytest
@@ -33,7 +32,7 @@ def client_of(app: ASGIApp) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=transport, base_url="http://boxoffice.test")
 
 
-@pytest.mark.parametrize("given", ["abcdefgh", "A-1" * 20, str(uuid4()), "f" * 64])
+@pytest.mark.parametrize("given", ["abcdefgh", "A-1" * 20, "4ded7dc6-4bca-4fb1-a35f-f42dd63b5406", "f" * 64])
 async def test_the_callers_id_is_kept(app: FastAPI, given: str) -> None:
     async with client_of(app) as client:
         answer = await client.get("/bound", headers={"X-Request-ID": given})
