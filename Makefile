@@ -4,7 +4,7 @@ BOXOFFICE := $(BIN)/boxoffice
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help ready demo up down status story test check format verify bench clean
+.PHONY: help ready demo up down status story test check lock format verify bench clean
 
 help:  ## list these
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,10 @@ check: ready  ## lint, types, architecture, lock, generated documents
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.generate --check
 	@if grep -nE '://|index-url|find-links' requirements.lock; then echo "requirements.lock names an address." >&2; exit 1; fi
+
+lock: ready  ## resolve every dependency anew; the committed lock is the hashed export, without addresses
+	$(BIN)/uv lock --upgrade
+	$(BIN)/uv export --frozen --all-extras --no-emit-project -q --no-header > requirements.lock
 
 format: ready  ## put the code into its form
 	$(BIN)/ruff check --fix .
