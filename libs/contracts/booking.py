@@ -111,3 +111,32 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
     was: Literal["pending_payment", "payment_authorized", "confirmed"]
     received_at: AwareDatetime = Field(description="instant at which the request reached booking")
     line_ids: tuple[UUID, ...]
+
+
+class TicketsCancelled(Event, type="booking.tickets-cancelled.v1", subject="booking_id"):
+    """Some tickets of a confirmed booking were given back and their seats are free again; the booking goes on with the others."""
+
+    booking_id: UUID
+    by: Literal["customer", "staff"]
+    received_at: AwareDatetime = Field(description="instant at which the request reached booking")
+    line_ids: tuple[UUID, ...] = Field(description="the tickets that this request gave back")
+    remaining_line_ids: tuple[UUID, ...] = Field(description="the tickets that are still valid; never empty")
+
+
+class EventRescheduled(Event, type="booking.event-rescheduled.v1", subject="event_id"):
+    """An event was moved. Cancelling goes by whichever of the promised and the new start is better for the buyer."""
+
+    event_id: UUID
+    event: EventFacts
+    previous_starts_at: AwareDatetime
+    full_refund_until: AwareDatetime | None = Field(
+        None, description="a material change: until this instant every buyer may cancel and gets everything back"
+    )
+
+
+class EventCancelled(Event, type="booking.event-cancelled.v1", subject="event_id"):
+    """An event does not take place. Every booking of it follows with a BookingCancelled of its own; all that was captured goes back."""
+
+    event_id: UUID
+    name: str
+    cancelled_at: AwareDatetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from contracts.event import Event, Fact
 from contracts.money import Money
@@ -90,3 +90,63 @@ class PaymentRefundRejected(Event, type="payment.refund-rejected.v1", subject="p
     refund_id: UUID
     amount: Money
     remaining: Money
+
+
+class PaymentRefundPending(Event, type="payment.refund-pending.v1", subject="payment_id"):
+    """The provider has a refund, or will be asked again, and has not yet said that it succeeded."""
+
+    payment_id: UUID
+    booking_id: UUID
+    refund_id: UUID
+    amount: Money
+    why: Literal["provider", "balance", "customer_action", "unknown"] = Field(
+        description="provider: it is at work; balance: ours there is too low; customer_action: the buyer must act; unknown: no answer"
+    )
+
+
+class PaymentRefundBlocked(Event, type="payment.refund-blocked.v1", subject="payment_id"):
+    """A refund waits, since its payment is disputed: the bank may take the same money back."""
+
+    payment_id: UUID
+    booking_id: UUID
+    refund_id: UUID
+    amount: Money
+    dispute_id: UUID
+
+
+class PaymentRefundedOutside(Event, type="payment.refunded-outside.v1", subject="payment_id"):
+    """A refund was made at the provider by hand: it is imported, with an id of ours."""
+
+    payment_id: UUID
+    booking_id: UUID
+    refund_id: UUID
+    amount: Money
+
+
+class DisputeOpened(Event, type="payment.dispute-opened.v1", subject="payment_id"):
+    """The buyer's bank disputes the payment. Until it is closed, refunds of the payment wait."""
+
+    payment_id: UUID
+    booking_id: UUID
+    dispute_id: UUID
+    amount: Money
+    reason: str = Field(description="the provider's word for why")
+    respond_by: AwareDatetime | None = None
+
+
+class DisputeClosed(Event, type="payment.dispute-closed.v1", subject="payment_id"):
+    """Won: refunds that waited go on. Lost: the bank has given the money back, and refunds that waited are rejected."""
+
+    payment_id: UUID
+    booking_id: UUID
+    dispute_id: UUID
+    amount: Money
+    outcome: Literal["won", "lost"]
+
+
+class BalanceRead(Event, type="payment.balance-read.v1", subject="account_id"):
+    """What the provider has available for refunds, when it has changed since it was last read."""
+
+    account_id: UUID = Field(description="stands for the account at the provider; always the same")
+    provider: str
+    available: tuple[Money, ...] = Field(description="one amount for each currency of the account; may be negative")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chassis.consumers import Consumers
 from chassis.db import Transaction
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
-from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed, RefundSettledManually
 
 from booking import settle
 
@@ -40,3 +40,8 @@ async def on_refund_failed(event: RefundFailed, tx: Transaction) -> None:
 @consumers.on(RefundDeclined)
 async def on_refund_declined(event: RefundDeclined, tx: Transaction) -> None:
     await settle.note_nothing_to_refund(tx, event)
+
+
+@consumers.on(RefundSettledManually)
+async def on_refund_settled_manually(event: RefundSettledManually, tx: Transaction) -> None:
+    _ = event, tx  # placeholder

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from chassis.consumers import Consumers
 from chassis.db import Transaction
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingExpired, BookingPlaced
-from contracts.payment import PaymentAttemptFailed, PaymentVoided
-from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExpired,
+    BookingPlaced,
+    EventRescheduled,
+    TicketsCancelled,
+)
+from contracts.payment import DisputeClosed, DisputeOpened, PaymentAttemptFailed, PaymentVoided
+from contracts.refund import (
+    RefundAwaitingApproval,
+    RefundCampaignFinished,
+    RefundCampaignStarted,
+    RefundCompleted,
+    RefundDeclined,
+    RefundFailed,
+    RefundSettledManually,
+)
 
 from notification import service
 
@@ -56,3 +71,43 @@ async def on_refund_failed(event: RefundFailed, tx: Transaction) -> None:
 @consumers.on(RefundDeclined)
 async def on_refund_declined(event: RefundDeclined, tx: Transaction) -> None:
     await service.refund_declined(tx, event)
+
+
+@consumers.on(TicketsCancelled)
+async def on_tickets_cancelled(event: TicketsCancelled, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(EventRescheduled)
+async def on_event_rescheduled(event: EventRescheduled, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(DisputeOpened)
+async def on_dispute_opened(event: DisputeOpened, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(DisputeClosed)
+async def on_dispute_closed(event: DisputeClosed, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(RefundAwaitingApproval)
+async def on_refund_awaiting_approval(event: RefundAwaitingApproval, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(RefundSettledManually)
+async def on_refund_settled_manually(event: RefundSettledManually, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(RefundCampaignStarted)
+async def on_refund_campaign_started(event: RefundCampaignStarted, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(RefundCampaignFinished)
+async def on_refund_campaign_finished(event: RefundCampaignFinished, tx: Transaction) -> None:
+    _ = event, tx  # placeholder

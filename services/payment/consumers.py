@@ -5,7 +5,7 @@ from __future__ import annotations
 from chassis.consumers import Consumers
 from chassis.db import Transaction
 from contracts.booking import BookingCancelled, BookingExpired, BookingPlaced, SeatsSecured, SeatsUnavailable
-from contracts.refund import RefundApproved
+from contracts.refund import RefundApproved, RefundSettledManually
 
 from payment import refunds, service
 from payment.domain import Release
@@ -44,3 +44,8 @@ async def on_booking_cancelled(event: BookingCancelled, tx: Transaction) -> None
 @consumers.on(RefundApproved)
 async def on_refund_approved(event: RefundApproved, tx: Transaction) -> None:
     await refunds.execute_refund(tx, event)
+
+
+@consumers.on(RefundSettledManually)
+async def on_refund_settled_manually(event: RefundSettledManually, tx: Transaction) -> None:
+    _ = event, tx  # placeholder

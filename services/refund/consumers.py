@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from chassis.consumers import Consumers
 from chassis.db import Transaction
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingPlaced, SeatsUnavailable
-from contracts.payment import PaymentRefunded, PaymentRefundFailed, PaymentRefundRejected, PaymentSucceeded
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingPlaced,
+    EventCancelled,
+    EventRescheduled,
+    SeatsUnavailable,
+    TicketsCancelled,
+)
+from contracts.payment import (
+    BalanceRead,
+    DisputeClosed,
+    DisputeOpened,
+    PaymentRefundBlocked,
+    PaymentRefunded,
+    PaymentRefundedOutside,
+    PaymentRefundFailed,
+    PaymentRefundPending,
+    PaymentRefundRejected,
+    PaymentSucceeded,
+)
 
 from refund import service
 
@@ -50,3 +69,48 @@ async def on_payment_refund_failed(event: PaymentRefundFailed, tx: Transaction) 
 @consumers.on(PaymentRefundRejected)
 async def on_payment_refund_rejected(event: PaymentRefundRejected, tx: Transaction) -> None:
     await service.reject_refund(tx, event)
+
+
+@consumers.on(TicketsCancelled)
+async def on_tickets_cancelled(event: TicketsCancelled, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(EventRescheduled)
+async def on_event_rescheduled(event: EventRescheduled, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(EventCancelled)
+async def on_event_cancelled(event: EventCancelled, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(PaymentRefundPending)
+async def on_payment_refund_pending(event: PaymentRefundPending, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(PaymentRefundBlocked)
+async def on_payment_refund_blocked(event: PaymentRefundBlocked, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(PaymentRefundedOutside)
+async def on_payment_refunded_outside(event: PaymentRefundedOutside, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(DisputeOpened)
+async def on_dispute_opened(event: DisputeOpened, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(DisputeClosed)
+async def on_dispute_closed(event: DisputeClosed, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
+
+
+@consumers.on(BalanceRead)
+async def on_balance_read(event: BalanceRead, tx: Transaction) -> None:
+    _ = event, tx  # placeholder
