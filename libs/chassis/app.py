@@ -72,7 +72,7 @@ def create_service(  # the parts of a service, by name
         raise ValueError(f"{name} handles no {', '.join(missing)}")
     logs.configure(name, shared.log_level)
     clock, ids = clock or SystemClock(), ids or SystemIds()
-    database = Database.connect(settings.database_url.get_secret_value(), clock, ids, pool=settings.database_pool)
+    database = Database(settings.database_url.get_secret_value(), clock, ids, pool=settings.database_pool)
     broker = amqp.connect(name, settings.broker_url.get_secret_value(), prefetch=settings.prefetch)
     sealer = Sealer.from_settings(shared.seal_keyset.get_secret_value(), shared.blind_index_key.get_secret_value())
     roles = shared.roles
@@ -104,14 +104,14 @@ def create_service(  # the parts of a service, by name
     app.state.database = database
     app.state.sealer = sealer
     app.state.auth = Auth(shared, clock, token_signing_key)
-    metrics.observe_pool(database.engine)
+    metrics.observe_pool(database)
     problems.install(app)
     for router in routers if Role.HTTP in roles else ():
         app.include_router(router)
     app.include_router(
         health.router(
             {
-                "database": health.database_answers(database.engine),
+                "database": database.answers,
                 "broker": link.connected,
                 "consumers": link.consuming,
             }

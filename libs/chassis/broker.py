@@ -8,12 +8,14 @@ from datetime import datetime
 from uuid import UUID
 
 from aio_pika.exceptions import AMQPError
+from faststream.exceptions import IncorrectState
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange
 
 PUBLISH_TIMEOUT_S = 5.0
 
-BROKER_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
-"""What a publish raises while the broker is away. aio_pika reports a closed channel as RuntimeError (ChannelInvalidStateError)."""
+BROKER_ERRORS = (AMQPError, IncorrectState, OSError, TimeoutError, RuntimeError)
+"""What a publish raises while the broker is away. aio_pika reports a closed channel as RuntimeError (ChannelInvalidStateError), FastStream
+one that was never open as IncorrectState."""
 
 
 def connect(service: str, url: str, *, prefetch: int) -> RabbitBroker:
