@@ -21,6 +21,7 @@ one that was never open as IncorrectState."""
 def connect(service: str, url: str, *, prefetch: int) -> RabbitBroker:
     """A broker that is not connected yet.
 
+    `apply_types`: a handler gets the message and asks for nothing else, so its arguments need not be resolved for each message.
     `on_return_raises`: an unroutable message is an error, not a value that nobody reads. `timeout`: without it a reconnect to a silent
     peer hangs for ever.
     """
@@ -32,6 +33,7 @@ def connect(service: str, url: str, *, prefetch: int) -> RabbitBroker:
         reconnect_interval=1,
         app_id=service,
         logger=None,
+        apply_types=False,
     )
 
 
