@@ -179,7 +179,7 @@ async def rehearse(settings: Settings, messages: Sequence[Parked]) -> list[Rehea
     results: list[Rehearsal] = []
     for service in sorted({WORK_QUEUES[message.queue] for message in messages}):
         consumers: Consumers = importlib.import_module(f"{service}.consumers").consumers
-        database = Database.connect(settings.database_url(service), SystemClock(), SystemIds(), pool=1)
+        database = Database(settings.database_url(service), SystemClock(), SystemIds(), pool=1)
         results += [
             await _rehearsed(database, consumers.subscriptions[message.queue], message)
             for message in messages
@@ -209,7 +209,6 @@ async def _rehearsed(database: Database, subscription: Subscription, message: Pa
             if await inbox.first_time(tx, subscription.queue, event_id):
                 await subscription.handler(event, tx)
                 outcome = "would be done"
-            await tx.flush()
             rehearsal = Rehearsal(message.message_id, outcome, None, await _changes(tx), await _events(tx))
             raise _UndoneError(rehearsal)  # noqa: TRY301  # it is what rolls back
     except _UndoneError as undone:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -72,7 +73,7 @@ def create_service(  # the parts of a service, by name
         raise ValueError(f"{name} handles no {', '.join(missing)}")
     logs.configure(name, shared.log_level)
     clock, ids = clock or SystemClock(), ids or SystemIds()
-    database = Database.connect(settings.database_url.get_secret_value(), clock, ids, pool=settings.database_pool)
+    database = Database(settings.database_url.get_secret_value(), clock, ids, pool=settings.database_pool)
     broker = amqp.connect(name, settings.broker_url.get_secret_value(), prefetch=settings.prefetch)
     sealer = Sealer.from_settings(shared.seal_keyset.get_secret_value(), shared.blind_index_key.get_secret_value())
     roles = shared.roles
@@ -98,20 +99,21 @@ def create_service(  # the parts of a service, by name
                 loops += [sweep.run() for sweep in sweeps]
             await stack.enter_async_context(_running(loops))
             stack.push_async_callback(link.close)
+            _leave_what_stays_to_itself()
             yield
 
     app = FastAPI(title=name, version="1", lifespan=lifespan, telemetry={"logs": False})
     app.state.database = database
     app.state.sealer = sealer
     app.state.auth = Auth(shared, clock, token_signing_key)
-    metrics.observe_pool(database.engine)
+    metrics.observe_pool(database)
     problems.install(app)
     for router in routers if Role.HTTP in roles else ():
         app.include_router(router)
     app.include_router(
         health.router(
             {
-                "database": health.database_answers(database.engine),
+                "database": database.answers,
                 "broker": link.connected,
                 "consumers": link.consuming,
             }
@@ -137,6 +139,12 @@ async def _running(loops: Sequence[Coroutine[None, None, None]]) -> AsyncIterato
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _leave_what_stays_to_itself() -> None:
+    """Modules and routes live as long as the process: a full collection that walked them all would hold up every request."""
+    gc.collect()
+    gc.freeze()
 
 
 def _ended(task: asyncio.Task[None]) -> None:

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Text, func, insert, select
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Executable, Text, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.engine import Result
 from sqlmodel import Field, SQLModel
 
 from chassis.db import Transaction, table
@@ -30,6 +30,9 @@ AUDIT_GRANTS = "INSERT, SELECT"
 
 GENESIS = "0" * 64
 """What stands as the hash before the first row."""
+
+PAGE = 1_000
+"""Rows that a check of the chain reads at once."""
 
 _LOCK = 0x61756469
 """Key of the advisory lock that writers queue at: "audi" in ASCII. Each service has a database of its own."""
@@ -51,6 +54,14 @@ class AuditRow(SQLModel, table=True):
     after: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     previous_hash: str
     hash: str = Field(unique=True)
+
+
+class Reader(Protocol):
+    """What a chain is read with: a transaction of ours, or a session of SQLAlchemy's."""
+
+    async def execute(self, statement: Executable, /) -> Result[Any]:
+        """Runs a statement."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +107,14 @@ async def record(
     await tx.execute(insert(table(AuditRow)).values({**row, "hash": _hash(row)}))
 
 
-async def head(tx: AsyncSession) -> Head:
+async def head(tx: Reader) -> Head:
     """The chain's last row; seq 0 and GENESIS before the first."""
     rows = table(AuditRow)
     last = (await tx.execute(select(rows.c.seq, rows.c.hash).order_by(rows.c.seq.desc()).limit(1))).one_or_none()
     return Head(0, GENESIS) if last is None else Head(last.seq, last.hash)
 
 
-async def verify_chain(tx: AsyncSession, anchor: Head | None = None) -> list[str]:
+async def verify_chain(tx: Reader, anchor: Head | None = None) -> list[str]:
     """What is wrong with the chain, a sentence each with the row's number; empty when it is whole.
 
     `anchor` is an earlier head that was kept outside; without it a cut tail and a chain written anew stay unseen.
@@ -111,9 +122,7 @@ async def verify_chain(tx: AsyncSession, anchor: Head | None = None) -> list[str
     problems: list[str] = []
     expected = Head(0, GENESIS)
     anchored = anchor is None or anchor.seq == 0
-    rows = await tx.stream(select(table(AuditRow)).order_by(table(AuditRow).c.seq))
-    async for found in rows.mappings():
-        row = dict(found)
+    async for row in _rows(tx):
         seq, stored = row["seq"], row.pop("hash")
         if seq != expected.seq + 1:
             problems.append(f"audit rows {expected.seq + 1} to {seq - 1} are missing")
@@ -129,6 +138,19 @@ async def verify_chain(tx: AsyncSession, anchor: Head | None = None) -> list[str
     if not anchored and anchor is not None:
         problems.append(f"audit row {anchor.seq} was anchored and is gone: the chain ends at row {expected.seq}")
     return problems
+
+
+async def _rows(tx: Reader) -> AsyncIterator[dict[str, Any]]:
+    rows = table(AuditRow)
+    seq = 0
+    while True:
+        page = select(rows).where(rows.c.seq > seq).order_by(rows.c.seq).limit(PAGE)
+        found = (await tx.execute(page)).mappings().all()
+        for row in found:
+            yield dict(row)
+        if len(found) < PAGE:
+            return
+        seq = found[-1]["seq"]
 
 
 def _hash(row: Mapping[str, Any]) -> str:

@@ -8,17 +8,20 @@ from datetime import datetime
 from uuid import UUID
 
 from aio_pika.exceptions import AMQPError
+from faststream.exceptions import IncorrectState
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange
 
 PUBLISH_TIMEOUT_S = 5.0
 
-BROKER_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError)
-"""What a publish raises while the broker is away. aio_pika reports a closed channel as RuntimeError (ChannelInvalidStateError)."""
+BROKER_ERRORS = (AMQPError, IncorrectState, OSError, TimeoutError, RuntimeError)
+"""What a publish raises while the broker is away. aio_pika reports a closed channel as RuntimeError (ChannelInvalidStateError), FastStream
+one that was never open as IncorrectState."""
 
 
 def connect(service: str, url: str, *, prefetch: int) -> RabbitBroker:
     """A broker that is not connected yet.
 
+    `apply_types`: a handler gets the message and asks for nothing else, so its arguments need not be resolved for each message.
     `on_return_raises`: an unroutable message is an error, not a value that nobody reads. `timeout`: without it a reconnect to a silent
     peer hangs for ever.
     """
@@ -30,6 +33,7 @@ def connect(service: str, url: str, *, prefetch: int) -> RabbitBroker:
         reconnect_interval=1,
         app_id=service,
         logger=None,
+        apply_types=False,
     )
 
 

@@ -16,8 +16,7 @@ from contracts.catalogue import consumed_by, queue_name
 from contracts.event import Event
 from faststream import AckPolicy
 from faststream.exceptions import RejectMessage
-from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
-from faststream.rabbit.annotations import RabbitMessage
+from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
 from pydantic import ValidationError
 
 from chassis import broker as amqp
@@ -86,6 +85,7 @@ class Receiver:
                 RabbitQueue(subscription.queue, declare=False),
                 ack_policy=AckPolicy.REJECT_ON_ERROR,
                 channel=Channel(prefetch_count=prefetch, on_return_raises=True),
+                decoder=_undecoded,
                 title=subscription.event.type,
             )(self._handler(subscription))
 
@@ -175,6 +175,10 @@ class Receiver:
             )
         except amqp.BROKER_ERRORS as error:
             raise RejectMessage(requeue=True) from error
+
+
+async def _undecoded(message: RabbitMessage) -> RabbitMessage:
+    return message  # the contract reads the body, and its id and headers are needed as well
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import Integer, bindparam, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import SQLModel
 
 from chassis import metrics
@@ -51,6 +52,21 @@ class Due:
         return tx.now + self.lease
 
 
+def _claim_of(due: Due) -> ReturningUpdate[UUID]:
+    rows = table(due.model)
+    column = rows.c[due.column]
+    claimed = (
+        select(rows.c.id)
+        .where(column <= bindparam("due_by", type_=column.type))
+        .order_by(column)
+        .limit(bindparam("at_most", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    leased = bindparam("leased_until", type_=column.type)
+    return update(rows).where(rows.c.id == claimed.c.id).values({column: leased}).returning(rows.c.id)
+
+
 class Sweep:
     """Works on rows that fall due, at most `concurrency` at a time. `work` opens its own transactions and is given the row's id."""
 
@@ -60,6 +76,7 @@ class Sweep:
         self.due = due
         self.database = database
         self._work = work
+        self._claim = _claim_of(due)
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._running: set[asyncio.Task[None]] = set()
@@ -87,21 +104,9 @@ class Sweep:
 
     async def claim(self, at_most: int) -> list[UUID]:
         """Claims due rows for one lease. Rows that another sweep holds are skipped."""
-        rows = table(self.due.model)
-        column = rows.c[self.due.column]
         async with self.database.transaction() as tx:
-            due = (
-                select(rows.c.id)
-                .where(column <= tx.now)
-                .order_by(column)
-                .limit(at_most)
-                .with_for_update(skip_locked=True)
-                .cte("due")
-            )
-            claimed = await tx.execute(
-                update(rows).where(rows.c.id == due.c.id).values({column: tx.now + self.due.lease}).returning(rows.c.id)
-            )
-            return list(claimed.scalars())
+            bounds = {"due_by": tx.now, "leased_until": tx.now + self.due.lease, "at_most": at_most}
+            return list((await tx.execute(self._claim, bounds)).scalars())
 
     async def _start_due(self, room: int) -> int:
         try:

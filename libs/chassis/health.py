@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 log = structlog.get_logger(__name__)
 
@@ -34,17 +32,6 @@ def router(checks: Mapping[str, Check]) -> APIRouter:
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": results}, 200 if ready else 503)
 
     return routes
-
-
-def database_answers(engine: AsyncEngine) -> Check:
-    """The database runs a statement on a connection of the pool that requests use."""
-
-    async def check() -> bool:
-        async with engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
-        return True
-
-    return check
 
 
 async def _outcome(name: str, check: Check) -> str:

@@ -22,9 +22,12 @@ class InboxRow(SQLModel, table=True):
     consumed_at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
+_RECORD = insert(table(InboxRow)).on_conflict_do_nothing().returning(table(InboxRow).c.event_id)
+"""Built once, as each message runs it."""
+
+
 async def first_time(tx: Transaction, consumer: str, event_id: UUID) -> bool:
     """Records that `consumer` has the event; False when it had it before. A concurrent duplicate waits here for the first to end."""
-    inbox = table(InboxRow)
     row = {"consumer": consumer, "event_id": event_id, "consumed_at": tx.now}
-    recorded = await tx.execute(insert(inbox).values(row).on_conflict_do_nothing().returning(inbox.c.event_id))
+    recorded = await tx.execute(_RECORD, row)
     return recorded.first() is not None

@@ -19,9 +19,9 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis.db import Database
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -69,12 +69,10 @@ POOL_SIZE = Gauge("db_pool_size", "Connections that the pool may keep open.", re
 POOL_IN_USE = Gauge("db_pool_in_use", "Connections handed out.", registry=REGISTRY)
 
 
-def observe_pool(engine: AsyncEngine) -> None:
-    """Shows the engine's pool; once a process."""
-    pool = engine.sync_engine.pool
-    assert isinstance(pool, QueuePool), "the pool of an engine that connects to a server is a queue"
-    POOL_SIZE.set_function(pool.size)
-    POOL_IN_USE.set_function(pool.checkedout)
+def observe_pool(database: Database) -> None:
+    """Shows the database's connections; once a process."""
+    POOL_SIZE.set(database.connections_max)
+    POOL_IN_USE.set_function(lambda: database.connections_in_use)
 
 
 async def metrics_page() -> Response:

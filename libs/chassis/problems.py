@@ -9,11 +9,9 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from starlette.exceptions import HTTPException
 
-from chassis.db import is_outage, reason
+from chassis.db import DATABASE_ERRORS, is_outage, reason, sqlstate
 from chassis.errors import Problem, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -27,10 +25,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DBAPIError, _database)
-    app.add_exception_handler(NoFreeConnection, _database)
-    app.add_exception_handler(OSError, _database)
-    app.add_exception_handler(TimeoutError, _database)
+    for error in DATABASE_ERRORS:
+        app.add_exception_handler(error, _database)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -66,7 +62,7 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
-    if not is_outage(error) and getattr(getattr(error, "orig", None), "sqlstate", None) not in _CONTENTION:
+    if not is_outage(error) and sqlstate(error) not in _CONTENTION:
         return await _unexpected(request, error)
     log.warning("database does not answer", error=reason(error))
     return await _problem(request, Unavailable("The service cannot reach its database; try again."))

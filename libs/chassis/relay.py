@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from faststream.rabbit import RabbitBroker
-from sqlalchemy import Row, select, update
+from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, select, update
 
 from chassis import broker as amqp
 from chassis import metrics
@@ -51,16 +51,8 @@ class Relay:
 
         Rows are claimed by `published_at IS NULL`, never by a position: an id that commits late would be skipped for ever.
         """
-        outbox = table(OutboxRow)
-        claim = (
-            select(outbox)
-            .where(outbox.c.published_at.is_(None))
-            .order_by(outbox.c.attempts, outbox.c.seq)
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-        )
         async with self.database.transaction() as tx:
-            rows = (await tx.execute(claim)).all()
+            rows = (await tx.execute(_CLAIM)).all()
             if not rows:
                 return 0
             confirmed = await asyncio.gather(*(self._publish(row) for row in rows))
@@ -102,11 +94,23 @@ class Relay:
         return True
 
     async def _stamp(self, tx: Transaction, sent: list[object], failed: list[object]) -> None:
-        outbox = table(OutboxRow)
         if sent:
-            await tx.execute(update(outbox).where(outbox.c.id.in_(sent)).values(published_at=self.database.clock.now()))
+            await tx.execute(_STAMP, {"ids": sent, "at": self.database.clock.now()})
         if failed:
-            await tx.execute(update(outbox).where(outbox.c.id.in_(failed)).values(attempts=outbox.c.attempts + 1))
+            await tx.execute(_FAILED, {"ids": failed})
+
+
+_OUTBOX = table(OutboxRow)
+_IDS = _OUTBOX.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+_CLAIM = (
+    select(_OUTBOX)
+    .where(_OUTBOX.c.published_at.is_(None))
+    .order_by(_OUTBOX.c.attempts, _OUTBOX.c.seq)
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+)
+_STAMP = update(_OUTBOX).where(_IDS).values(published_at=bindparam("at"))
+_FAILED = update(_OUTBOX).where(_IDS).values(attempts=_OUTBOX.c.attempts + 1)
 
 
 async def wait(event: asyncio.Event, at_most_s: float) -> None:

@@ -13,11 +13,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from chassis import audit
 from chassis.clock import SystemClock
 from chassis.db import Database, Transaction
 from chassis.ids import SystemIds
+from chassis.pool import Connection
 from contracts.catalogue import PUBLISHERS
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -108,7 +110,7 @@ async def _world(service: str, url: str, specimen: Specimen) -> AsyncIterator[Sn
     engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": 5})
     async with engine.connect() as connection:
         await _make(connection, service, specimen)
-        await _audited(connection, Database(engine, SystemClock(), SystemIds()))
+        await _audited(connection, url)
         try:
             yield await Snapshot.of(service, connection)
         finally:
@@ -133,9 +135,9 @@ async def _make(connection: AsyncConnection, service: str, specimen: Specimen) -
         await connection.execute(insert, {"rows": json.dumps(rows, default=str)})
 
 
-async def _audited(connection: AsyncConnection, database: Database) -> None:
-    """Three rows of a chain, written by the code that writes them."""
-    async with Transaction(connection, database=database, expire_on_commit=False) as tx:
-        for number in range(3):
-            await audit.record(tx, actor="staff-1", action="refund.create", subject=f"refund/{number}")
-        await tx.flush()
+async def _audited(connection: AsyncConnection, url: str) -> None:
+    """Three rows of a chain, written by the code that writes them, within the transaction that is rolled back."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    tx = Transaction(Database(url, SystemClock(), SystemIds()), cast("Connection", driver))
+    for number in range(3):
+        await audit.record(tx, actor="staff-1", action="refund.create", subject=f"refund/{number}")

@@ -15,10 +15,9 @@ from uuid import UUID
 
 import structlog
 from chassis.crypto import Sealer
-from chassis.db import Database, table
+from chassis.db import DATABASE_ERRORS, Database, table
 from chassis.relay import wait
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
 from booking import service
 from booking.domain import RefundState, Status
@@ -78,7 +77,7 @@ class Changes:
         while self._watchers:
             try:
                 await self.look()
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("bookings cannot be watched", error=type(error).__name__)
             await wait(self._left, POLL_S)
 

@@ -228,7 +228,7 @@ async def settle(tx: Transaction, endpoint_id: UUID, answers: Sequence[tuple[Row
             ),
         )
     )
-    await (await tx.connection()).execute(statement, [_settled(row, answer, tx.now) for row, answer in answers])
+    await tx.execute(statement, [_settled(row, answer, tx.now) for row, answer in answers])
     if any(answer.gone for _, answer in answers):
         await _disable(tx, endpoint_id)
 

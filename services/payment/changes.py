@@ -23,7 +23,6 @@ class Change:
     """Collects changes; the payment shows them at once, the database has them after `save`."""
 
     def __init__(self, tx: Transaction, payment: Payment) -> None:
-        tx.expunge(payment)  # written by `save`, not by the session
         self.tx = tx
         self.payment = payment
         self._values: dict[str, Any] = {}
@@ -146,8 +145,6 @@ class RefundChange(Change):
 
     def __init__(self, tx: Transaction, payment: Payment, refund: Refund) -> None:
         super().__init__(tx, payment)
-        if refund in tx:
-            tx.expunge(refund)
         self.refund = refund
         self._refund_values: dict[str, Any] = {}
 

@@ -223,7 +223,7 @@ async def locked_payment_of_refund(tx: Transaction, refund_id: UUID) -> Payment 
 
 async def refund_now(tx: Transaction, refund_id: UUID) -> Refund | None:
     """The refund as it is now. Hold its payment where it is to be changed."""
-    return await tx.get(Refund, refund_id, populate_existing=True)
+    return await tx.get(Refund, refund_id)
 
 
 async def refund_by_ref(tx: Transaction, ref: str) -> Refund | None:

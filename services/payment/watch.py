@@ -6,10 +6,9 @@ import asyncio
 from datetime import timedelta
 
 import structlog
-from chassis.db import Database, Transaction, table
+from chassis.db import DATABASE_ERRORS, Database, Transaction, table
 from chassis.relay import wait
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from payment import metrics
 from payment.domain import RefundStatus, Status
@@ -29,7 +28,7 @@ async def watch(database: Database) -> None:
         try:
             async with database.transaction() as tx:
                 await measure(tx)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except DATABASE_ERRORS as error:
             log.warning("open payments cannot be counted", error=type(error).__name__)
         await wait(asyncio.Event(), WATCH_S)
 

@@ -15,7 +15,7 @@ from chassis.db import table
 from contracts.money import Money
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
 from httpx2 import Response
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from tests.conftest import Vhost
 from tests.support.service import Running, eventually, running_service
@@ -69,7 +69,7 @@ class BoxOffice:
             bookings, bookings.c.id == tickets.c.booking_id
         )
         async with self.service.database.transaction() as tx:
-            await tx.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             rows = await tx.execute(
                 select(types.c.id, types.c.held, types.c.sold)
                 .where(types.c.event_id == UUID(event["id"]))

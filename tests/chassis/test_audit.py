@@ -10,13 +10,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 from alembic import command
+from asyncpg.exceptions import InsufficientPrivilegeError
 from chassis.audit import AUDIT_GRANTS, GENESIS, AuditRow, Head, head, record, verify_chain
 from chassis.clock import SystemClock
 from chassis.db import Database, table
 from chassis.ids import SystemIds
 from chassis.migrate import _config
 from sqlalchemy import select, text
-from sqlalchemy.exc import ProgrammingError
 
 from tests.support.service import as_role, fresh_database
 
@@ -61,7 +61,7 @@ class Chain:
 async def chain(postgres_url: str) -> AsyncIterator[Chain]:
     url = await fresh_database("refund", postgres_url)
     await asyncio.to_thread(command.upgrade, _config("chassis", "refund", as_role(url, "refund_owner")), "head")
-    database = Database.connect(as_role(url, "refund"), SummerClock(), SystemIds(), pool=5)
+    database = Database(as_role(url, "refund"), SummerClock(), SystemIds(), pool=5)
     superuser: asyncpg.Connection = await asyncpg.connect(url)
     yield Chain(database, superuser)
     await superuser.close()
@@ -167,7 +167,7 @@ async def test_the_migration_grants_what_the_module_says(chain: Chain) -> None:
 @pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'x'", "DELETE FROM audit", "TRUNCATE audit"])
 async def test_the_service_itself_may_only_add(chain: Chain, statement: str) -> None:
     await chain.write(1)
-    with pytest.raises(ProgrammingError, match="permission denied"):
+    with pytest.raises(InsufficientPrivilegeError, match="permission denied"):
         async with chain.database.transaction() as tx:
             await tx.execute(text(statement))
 

@@ -40,7 +40,7 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
         "CREATE TABLE chores (id uuid PRIMARY KEY, due_at timestamptz, done int NOT NULL); GRANT ALL ON chores TO refund"
     )
     await owner.close()
-    database = Database.connect(as_role(url, "refund"), SystemClock(), SystemIds(), pool=10)
+    database = Database(as_role(url, "refund"), SystemClock(), SystemIds(), pool=10)
     yield database
     await database.close()
 

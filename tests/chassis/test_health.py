@@ -4,9 +4,11 @@ from collections.abc import Mapping
 import httpx2
 import pytest
 from chassis import health
+from chassis.clock import SystemClock
+from chassis.db import Database
 from chassis.health import Check
+from chassis.ids import SystemIds
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import create_async_engine
 
 
 async def well() -> bool:
@@ -56,14 +58,14 @@ async def test_one_failing_check_makes_it_not_ready(
 
 
 async def test_a_database_that_answers_is_ok(postgres_url: str) -> None:
-    engine = create_async_engine(postgres_url.replace("postgresql:", "postgresql+asyncpg:"))
-    answer = await get("/readyz", {"database": health.database_answers(engine)})
+    database = Database(postgres_url, SystemClock(), SystemIds())
+    answer = await get("/readyz", {"database": database.answers})
     assert (answer.status_code, answer.json()["checks"]) == (200, {"database": "ok"})
-    await engine.dispose()
+    await database.close()
 
 
 async def test_a_database_that_does_not_answer_is_said() -> None:
-    engine = create_async_engine("postgresql+asyncpg://booking:pw@127.0.0.1:1/booking")
-    answer = await get("/readyz", {"database": health.database_answers(engine)})
+    database = Database("postgresql://booking:pw@127.0.0.1:1/booking", SystemClock(), SystemIds())
+    answer = await get("/readyz", {"database": database.answers})
     assert (answer.status_code, answer.json()["checks"]) == (503, {"database": "failed"})
-    await engine.dispose()
+    await database.close()

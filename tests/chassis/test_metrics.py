@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 from chassis import metrics
+from chassis.clock import SystemClock
+from chassis.db import Database
+from chassis.ids import SystemIds
 from chassis.metrics import REGISTRY, MetricsMiddleware
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.types import Message, Scope
 
 
@@ -136,9 +138,7 @@ async def test_the_page_is_what_prometheus_reads(client: httpx2.AsyncClient) -> 
 
 
 async def test_the_pool_is_shown_as_it_is_now(client: httpx2.AsyncClient) -> None:
-    engine = create_async_engine("postgresql+asyncpg://booking:pw@127.0.0.1:1/booking", pool_size=7)
-    metrics.observe_pool(engine)
+    metrics.observe_pool(Database("postgresql://booking:pw@127.0.0.1:1/booking", SystemClock(), SystemIds(), pool=7))
     page = (await client.get("/metrics")).text
     assert "db_pool_size 7.0" in page
     assert "db_pool_in_use 0.0" in page
-    await engine.dispose()

@@ -15,10 +15,11 @@ from chassis.ids import SystemIds
 from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from tests.chassis.conftest import Specimen
 from tests.support.service import as_role
+from tests.support.statements import statements_of
 
 TAKE = text("UPDATE pot SET left_over = left_over - 1 WHERE left_over > 0 RETURNING left_over")
 
@@ -113,19 +114,17 @@ async def test_a_repeated_request_is_answered_after_the_last_one_is_gone(specime
 async def test_a_refused_request_takes_one_connection_from_the_pool(specimen: Specimen) -> None:
     """Hundreds may be refused at once; none of them waits in line for the database twice."""
     running = specimen.running
-    database = Database.connect(as_role(running.url, running.name), SystemClock(), SystemIds(), pool=1)
-    taken: list[object] = []
-    event.listen(database.engine.sync_engine.pool, "checkout", lambda connection, *_: taken.append(connection))
+    database = Database(as_role(running.url, running.name), SystemClock(), SystemIds(), pool=1)
     once = Once(database, running.sealer, scope="POST /wishes", key=str(uuid4()), request_hash=b"")
 
     async def refuse(tx: Transaction) -> Granted:
         while True:
             await take(tx, Wish(name="a"))
 
-    with pytest.raises(Conflict, match="empty"):
+    with statements_of(database) as seen, pytest.raises(Conflict, match="empty"):
         await once(refuse)
     await database.close()
-    assert len(taken) == 1
+    assert {transaction for transaction, _ in seen} == {0}
 
 
 async def test_a_key_with_another_body_is_refused(specimen: Specimen) -> None:

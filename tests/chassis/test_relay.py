@@ -69,7 +69,7 @@ async def ground(postgres_url: str, broker_vhost: Vhost) -> AsyncIterator[Ground
     url = await fresh_database("refund", postgres_url)
     await asyncio.to_thread(migrate, "refund", as_role(url, "refund_owner"))
     await declare(broker_vhost.url(), topology(RETRY_DELAYS_MS))
-    database = Database.connect(as_role(url, "refund"), SystemClock(), SystemIds(), pool=5)
+    database = Database(as_role(url, "refund"), SystemClock(), SystemIds(), pool=5)
     broker = amqp.connect("refund", broker_vhost.url("refund"), prefetch=10)
     await broker.start()
     yield Ground(database, amqp.connect("test", broker_vhost.url(), prefetch=10), Relay("refund", database, broker))
@@ -167,3 +167,13 @@ async def test_an_event_joined_to_a_statement_is_one_round_trip(ground: Ground) 
         touch = update(rows).where(rows.c.subject == first.refund_id).values(attempts=1)
         await tx.execute(outbox.with_events(tx, touch, second))
     assert not await ground.published(second)
+
+
+async def test_rows_that_wait_for_a_broker_that_was_never_there_do_not_end_the_process(ground: Ground) -> None:
+    """A service starts before its broker does, with events of its last life in the outbox."""
+    event = declined()
+    await ground.write(event)
+    early = Relay("refund", ground.database, amqp.connect("refund", "amqp://refund:pw@127.0.0.1:1/", prefetch=10))
+    assert await early.publish_batch() == 0
+    assert not await ground.published(event)
+    assert await ground.relay.publish_batch() == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,9 +12,9 @@ from contracts.event import Event
 from contracts.money import Money
 from contracts.payment import PaymentAttemptFailed, PaymentVoided
 from contracts.refund import RefundCompleted, RefundFailed
-from sqlalchemy import event as sqlalchemy_event
 
 from tests.notification.conftest import Office, Receiver
+from tests.support.statements import statements_of
 
 STATEMENTS_MAX = 4
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
@@ -73,17 +72,11 @@ async def test_an_event_takes_four_statements(office: Office, crm: Receiver, nam
     booking_id = await office.book() if name != "placed" else uuid4()
     if name == "expired":
         await office.running.deliver_and_wait(EVENTS["attempt_failed"](office, booking_id))
-    seen: dict[int, list[str]] = {}
-
-    def record(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        seen.setdefault(id(connection.connection.dbapi_connection), []).append(statement)
-
-    engine = office.running.app.state.database.engine.sync_engine
-    sqlalchemy_event.listen(engine, "before_cursor_execute", record)
-    try:
+    with statements_of(office.running.app.state.database) as found:
         await office.running.deliver_and_wait(EVENTS[name](office, booking_id))
-    finally:
-        sqlalchemy_event.remove(engine, "before_cursor_execute", record)
+    seen: dict[int, list[str]] = {}
+    for transaction, statement in found:
+        seen.setdefault(transaction, []).append(statement)
     consuming = [_transaction(statements) for statements in seen.values() if _transaction(statements)]
     assert len(consuming) == 1
     assert 2 <= len(consuming[0]) <= STATEMENTS_MAX, consuming

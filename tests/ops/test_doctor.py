@@ -11,6 +11,7 @@ from chassis import audit
 from chassis.clock import SystemClock
 from chassis.db import Database
 from chassis.ids import SystemIds
+from sqlalchemy import text
 
 from ops.audit import verify as verify_chains
 from ops.doctor import Finding, examine
@@ -93,16 +94,16 @@ def test_chains_are_whole_changed_cut_and_unreadable(settings: Settings, tmp_pat
     said: list[str] = []
 
     async def record(count: int) -> None:
-        database = Database.connect(settings.database_url("refund"), SystemClock(), SystemIds(), pool=1)
+        database = Database(settings.database_url("refund"), SystemClock(), SystemIds(), pool=1)
         for _ in range(count):
             async with database.transaction() as tx:
                 await audit.record(tx, actor="staff-1", action="refund.create", subject="refund/1")
         await database.close()
 
     async def sql(statement: str) -> None:
-        database = Database.connect(settings.database_url("refund"), SystemClock(), SystemIds(), pool=1)
-        async with database.engine.begin() as connection:
-            await connection.exec_driver_sql(statement)
+        database = Database(settings.database_url("refund"), SystemClock(), SystemIds(), pool=1)
+        async with database.transaction() as tx:
+            await tx.execute(text(statement))
         await database.close()
 
     asyncio.run(record(3))

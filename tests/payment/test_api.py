@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from tests.payment.shop import Shop
 
@@ -58,9 +59,9 @@ async def test_no_secret_is_stored_or_logged(still_shop: Shop, caplog: pytest.Lo
     booking_id = await still_shop.book()
     secret = (await still_shop.start(booking_id)).json()["client_secret"]
     assert secret not in caplog.text
-    async with still_shop.service.database.engine.connect() as connection:
+    async with still_shop.service.database.transaction() as tx:
         for name in ("payments", "attempts", "outbox", "idempotency_keys"):
-            rows = await connection.exec_driver_sql(f"SELECT * FROM {name}")  # names of ours
+            rows = await tx.execute(text(f"SELECT * FROM {name}"))  # names of ours
             assert secret not in str(rows.all())
 
 

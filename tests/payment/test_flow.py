@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from chassis.db import Database
 from contracts.booking import SeatsSecured
 from contracts.money import Money
 from contracts.payment import (
@@ -18,26 +15,13 @@ from contracts.payment import (
     PaymentSucceeded,
     PaymentVoided,
 )
-from sqlalchemy import event
 
 from tests.payment.shop import NOW, Shop, booking_placed
 from tests.support.service import eventually
+from tests.support.statements import statements_of
 
-
-@contextmanager
-def statements_of(database: Database) -> Iterator[list[str]]:
-    """What a service asks its database, without the relay's own work."""
-    found: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "FROM outbox" not in statement and "UPDATE outbox" not in statement:
-            found.append(statement)
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+RELAY = ("FROM outbox", "UPDATE outbox")
+"""Words of the relay's own statements."""
 
 
 async def names(shop: Shop, payment: object) -> list[str]:
@@ -274,11 +258,11 @@ async def test_a_hold_that_is_over_opens_nothing(still_shop: Shop) -> None:
 
 async def test_a_buyer_faster_than_the_event_is_waited_for(shop: Shop) -> None:
     placed = booking_placed(Money(5000, "EUR"))
-    with statements_of(shop.service.app.state.database) as statements:
+    with statements_of(shop.service.app.state.database, *RELAY) as statements:
         waiting = asyncio.create_task(shop.start(placed.booking_id))
 
         async def looked() -> bool:
-            return any("free_bookings" in statement for statement in statements)
+            return any("free_bookings" in statement for _, statement in statements)
 
         await eventually(looked)
         await shop.tell(placed)
@@ -291,19 +275,19 @@ async def test_what_each_step_costs(still_shop: Shop) -> None:
     await still_shop.start(booking_id)
     payment = await still_shop.payment(booking_id)
     await still_shop.confirm(payment)
-    with statements_of(database) as statements:
+    with statements_of(database, *RELAY) as statements:
         await still_shop.sync(payment)
     assert len(statements) == 3, statements
-    with statements_of(database) as statements:
+    with statements_of(database, *RELAY) as statements:
         await still_shop.secure_seats(payment)
     assert len(statements) == 3, statements
     payment = await still_shop.advance(payment)
-    with statements_of(database) as statements:
+    with statements_of(database, *RELAY) as statements:
         await still_shop.approve_refund(payment, 100)
     assert len(statements) == 3, statements
-    with statements_of(database) as statements:
+    with statements_of(database, *RELAY) as statements:
         await still_shop.book()
     assert len(statements) == 2, statements
-    with statements_of(database) as statements:
+    with statements_of(database, *RELAY) as statements:
         await still_shop.approve_refund(payment, 999_999)
     assert len(statements) == 5, statements

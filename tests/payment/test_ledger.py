@@ -14,6 +14,7 @@ from payment import ledger
 from payment.models import Payment, Refund
 
 from tests.payment.shop import Shop
+from tests.support.service import as_role
 
 AMOUNTS = st.integers(min_value=1, max_value=LARGEST_AMOUNT_MINOR)
 CURRENCIES = st.sampled_from(sorted(EXPONENTS))
@@ -101,8 +102,7 @@ ENTRY = """
 
 async def app_connection(shop: Shop) -> asyncpg.Connection[asyncpg.Record]:
     """As the service's own role."""
-    url = shop.service.app.state.database.engine.url.set(drivername="postgresql")
-    return await asyncpg.connect(url.render_as_string(hide_password=False))
+    return await asyncpg.connect(as_role(shop.service.url, "payment").replace("+asyncpg", ""))
 
 
 async def test_the_database_refuses_what_does_not_sum_to_zero(still_shop: Shop) -> None:

@@ -12,10 +12,10 @@ from contracts.refund import RefundApproved, RefundCompleted, RefundDeclined, Re
 from refund.domain import Decision, decide
 from refund.models import Booking, Refund
 from refund.reads import TRACE
-from sqlalchemy import Connection, select
-from sqlalchemy import event as sql_events
+from sqlalchemy import select
 
 from tests.support.service import Running, eventually
+from tests.support.statements import statements_of
 
 from .story import Story
 
@@ -243,30 +243,20 @@ async def test_a_booking_with_a_policy_that_contradicts_itself_is_parked(refund:
 
 async def test_a_consumed_event_is_at_most_four_statements(refund: Running) -> None:
     """Also where an earlier refund has to be looked up, and where a refund fails."""
-    statements: list[tuple[Connection, str]] = []
-    engine = refund.app.state.database.engine.sync_engine
-
-    def executed(connection: Connection, _: object, statement: str, *__: object) -> None:
-        statements.append((connection, statement))
-
     story = Story(refund)
     await story.paid()
-    sql_events.listen(engine, "before_cursor_execute", executed)
-    try:
-        answer = await refund.client.post(
-            "/refunds",
-            json={"booking_id": str(story.booking_id), "reason": "goodwill"},
-            headers={**refund.staff("refunder"), "Idempotency-Key": uuid4().hex},
-        )
-        assert answer.status_code == 201
-        approved = await story.says(RefundApproved)
-        statements.clear()
+    answer = await refund.client.post(
+        "/refunds",
+        json={"booking_id": str(story.booking_id), "reason": "goodwill"},
+        headers={**refund.staff("refunder"), "Idempotency-Key": uuid4().hex},
+    )
+    assert answer.status_code == 201
+    approved = await story.says(RefundApproved)
+    with statements_of(refund.app.state.database) as statements:
         await story.tell(story.cancelled(), story.refund_failed(approved))
         await story.says(RefundFailed)
-    finally:
-        sql_events.remove(engine, "before_cursor_execute", executed)
-    consuming = [connection for connection, statement in statements if "INSERT INTO inbox" in statement]
-    each = [sum(other is connection for other, _ in statements) for connection in consuming]
+    consuming = [number for number, statement in statements if "INSERT INTO inbox" in statement]
+    each = [sum(other == number for other, _ in statements) for number in consuming]
     assert len(each) == 2
     assert max(each) == 4
 

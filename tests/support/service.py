@@ -174,7 +174,7 @@ async def running_service(
         with _environment(environment(name, url, vhost, issuer) | variables):
             app: FastAPI = (create_app or importlib.import_module(f"{name}.app").create_app)()
         admin = amqp.connect("test", vhost.url(), prefetch=10)
-        database = Database.connect(as_role(url, name), SystemClock(), SystemIds(), pool=5)
+        database = Database(as_role(url, name), SystemClock(), SystemIds(), pool=5)
         sealer = Sealer.from_settings(KEYSET, INDEX_KEY)
         async with LifespanManager(app, startup_timeout=30, shutdown_timeout=30) as manager:
             await admin.start()
