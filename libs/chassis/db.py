@@ -135,6 +135,14 @@ class Database:
                 yield tx
         tx.committed()
 
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[Transaction]:
+        """For one statement that is a transaction by itself: it is committed when it has run, without two round trips more."""
+        async with self._pool.connection() as connection:
+            tx = Transaction(self, connection)
+            yield tx
+        tx.committed()
+
     async def answers(self) -> bool:
         """Runs a statement on a connection of the pool that requests use."""
         async with self._pool.connection() as connection:

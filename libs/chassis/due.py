@@ -104,7 +104,7 @@ class Sweep:
 
     async def claim(self, at_most: int) -> list[UUID]:
         """Claims due rows for one lease. Rows that another sweep holds are skipped."""
-        async with self.database.transaction() as tx:
+        async with self.database.single() as tx:
             bounds = {"due_by": tx.now, "leased_until": tx.now + self.due.lease, "at_most": at_most}
             return list((await tx.execute(self._claim, bounds)).scalars())
 

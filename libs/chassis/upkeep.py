@@ -44,7 +44,7 @@ class Upkeep:
         """Sets the gauges of the outbox."""
         outbox = table(OutboxRow)
         unpublished = select(func.count(), func.min(outbox.c.occurred_at)).where(outbox.c.published_at.is_(None))
-        async with self.database.transaction() as tx:
+        async with self.database.single() as tx:
             count, oldest = (await tx.execute(unpublished)).one()
         metrics.OUTBOX_UNPUBLISHED.set(count)
         metrics.OUTBOX_OLDEST_SECONDS.set(self._age_s(oldest))
