@@ -15,7 +15,7 @@ from chassis.db import table
 from contracts.money import Money
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
 from httpx2 import Response
-from sqlalchemy import func, select, update
+from sqlalchemy import Text, cast, func, not_, select, update
 
 from tests.conftest import Vhost
 from tests.support.service import Running, eventually, running_service
@@ -65,6 +65,7 @@ class BoxOffice:
     async def seats(self, event: dict[str, Any]) -> list[tuple[int, int]]:
         """Held and sold of each type, after checking them against a recount of the bookings in the same snapshot."""
         types, bookings, tickets = table(TicketType), table(Booking), table(Ticket)
+        is_left = not_(bookings.c.given_back.has_key(cast(tickets.c.id, Text)))
         occupying = select(tickets.c.ticket_type_id, bookings.c.status, func.count().label("seats")).join(
             bookings, bookings.c.id == tickets.c.booking_id
         )
@@ -76,7 +77,7 @@ class BoxOffice:
                 .order_by(types.c.position)
             )
             counted = await tx.execute(
-                occupying.where(bookings.c.event_id == UUID(event["id"])).group_by(
+                occupying.where(bookings.c.event_id == UUID(event["id"]), is_left).group_by(
                     tickets.c.ticket_type_id, bookings.c.status
                 )
             )
