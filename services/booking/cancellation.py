@@ -24,7 +24,7 @@ from booking import catalogue, domain, metrics, seats
 from booking.domain import NO_SEATS, Seats, Status, Trigger
 from booking.models import CANCELLATIONS, Booking, Event, Ticket, TicketType
 from booking.placed import Placed, change, stamp, tell_pages
-from booking.schemas import EventCancellation
+from booking.schemas import BookingCounts, EventCancellation
 
 BATCH = 50
 """Bookings that are ended in one transaction: their buyers' requests wait for it, those of other events do not."""
@@ -66,7 +66,7 @@ async def cancel_event(tx: Transaction, manager: Principal, event_id: UUID) -> E
         actor=manager.subject,
         action="event.cancel",
         subject=f"event/{event_id}",
-        after={"bookings": found.bookings, "tickets": found.tickets, "holds": found.holds},
+        after={"bookings": found.bookings.model_dump(), "tickets": found.tickets, "holds": found.holds},
     )
     return found
 
@@ -208,14 +208,14 @@ async def _found(tx: Transaction, event: Event, *, cancelled_at: datetime | None
     taken = await tx.execute(select(func.sum(types.c.held), func.sum(types.c.sold)).where(types.c.event_id == event.id))
     held, sold = taken.one()
     confirmed = by_status.get(Status.CONFIRMED)
-    counted = {status: by_status[status].bookings if status in by_status else 0 for status in Status}
+    counted = BookingCounts(**{status.value: row.bookings for status, row in by_status.items()})
     return EventCancellation(
         event_id=event.id,
         cancelled_at=cancelled_at,
         bookings=counted,
         tickets=sold,
         holds=held,
-        authorizations=counted[Status.PAYMENT_AUTHORIZED],
+        authorizations=counted.payment_authorized,
         buyers=confirmed.buyers if confirmed else 0,
         captured=_amounts(event.currency, confirmed.total_minor if confirmed else 0),
         refunded=_amounts(event.currency, confirmed.refunded_minor if confirmed else 0),

@@ -221,6 +221,7 @@ def _joined() -> Select[Event, TicketType]:
         select(Event, TicketType)
         .join(TicketType, col(TicketType.event_id) == col(Event.id))
         .order_by(col(TicketType.position))
+        .execution_options(populate_existing=True)
     )
 
 

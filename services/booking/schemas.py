@@ -194,12 +194,22 @@ class BookingCreate(Body):
     contact: Contact
 
 
+class BookingCounts(BaseModel):
+    """How many bookings there are in each state."""
+
+    pending_payment: int = 0
+    payment_authorized: int = 0
+    confirmed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+
+
 class EventCancellation(BaseModel):
     """What cancelling an event ends, or would end: the numbers at the instant of the cancellation, or of the dry run."""
 
     event_id: UUID
     cancelled_at: datetime | None = Field(description="absent in a dry run")
-    bookings: dict[Status, int] = Field(description="how many there are in each state; the last two are over already")
+    bookings: BookingCounts = Field(description="those that are expired or cancelled are over already")
     tickets: int = Field(description="sold seats that come free")
     holds: int = Field(description="held seats that come free")
     authorizations: int = Field(description="authorized payments that are voided")

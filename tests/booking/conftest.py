@@ -9,11 +9,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from booking import cancellation
 from booking.domain import Status
 from booking.models import Booking, Event, Ticket, TicketType
+from chassis.auth import Principal, Role
 from chassis.db import table
+from contracts.event import Event as Told
 from contracts.money import Money
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
+from contracts.refund import RefundFailed
 from httpx2 import Response
 from sqlalchemy import Text, cast, func, not_, select, update
 
@@ -110,6 +114,15 @@ class BoxOffice:
 
         await eventually(expired)
 
+    async def cancel_event_unswept(self, event: dict[str, Any]) -> None:
+        """Cancels the event as a process does that dies right after the commit: its bookings are claimed for a while."""
+        manager = Principal("staff", "staff-1", frozenset({Role.MANAGER}))
+        events, event_id = table(Event), UUID(event["id"])
+        async with self.service.database.transaction() as tx:
+            await cancellation.cancel_event(tx, manager, event_id)
+            later = tx.now + timedelta(hours=1)
+            await tx.execute(update(events).where(events.c.id == event_id).values(cancellation_due_at=later))
+
     async def start_event(self, event: dict[str, Any]) -> None:
         """Lets the event have started: for new bookings, and for those that were placed."""
         events, bookings = table(Event), table(Booking)
@@ -178,6 +191,13 @@ class Payment:
 
 def payment_of(booking: dict[str, Any]) -> Payment:
     return Payment(booking, uuid4())
+
+
+def refund_of(booking: dict[str, Any], cls: type[Told], refund_id: UUID, version: int, amount: Money) -> Told:
+    """What refund tells of one refund of the booking."""
+    facts = {"refund_id": refund_id, "booking_id": UUID(booking["id"]), "payment_id": uuid4(), "version": version}
+    reason = "expired_or_canceled_card" if cls is RefundFailed else "customer_cancelled"
+    return cls(**facts, occurred_at=datetime.now(UTC), amount=amount, reason=reason)
 
 
 @pytest.fixture(scope="module")
