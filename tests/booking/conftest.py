@@ -25,6 +25,7 @@ from tests.conftest import Vhost
 from tests.support.service import Running, eventually, running_service
 
 TICKET = {"name": "Parkett", "price_minor": 4200, "tax_rate_bp": 1900, "capacity": 100}
+MANAGER = Principal("staff", "staff-1", frozenset({Role.MANAGER}))
 
 
 @dataclass
@@ -116,10 +117,9 @@ class BoxOffice:
 
     async def cancel_event_unswept(self, event: dict[str, Any]) -> None:
         """Cancels the event as a process does that dies right after the commit: its bookings are claimed for a while."""
-        manager = Principal("staff", "staff-1", frozenset({Role.MANAGER}))
         events, event_id = table(Event), UUID(event["id"])
         async with self.service.database.transaction() as tx:
-            await cancellation.cancel_event(tx, manager, event_id)
+            await cancellation.cancel_event(tx, MANAGER, event_id)
             later = tx.now + timedelta(hours=1)
             await tx.execute(update(events).where(events.c.id == event_id).values(cancellation_due_at=later))
 

@@ -11,16 +11,18 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from booking import cancellation, jobs
+import sqlalchemy
+from booking import cancellation, jobs, service
 from booking.domain import Status
 from booking.models import CANCELLATIONS, Booking, Event
+from booking.schemas import BookingCreate
 from chassis.audit import AuditRow
 from chassis.db import table
 from contracts.booking import BookingCancelled, BookingExpired, EventCancelled, SeatsUnavailable, TicketsCancelled
 from httpx2 import Response
-from sqlalchemy import func, select, update
+from sqlalchemy import column, func, select, update
 
-from tests.booking.conftest import TICKET, BoxOffice, booking_body, payment_of
+from tests.booking.conftest import MANAGER, TICKET, BoxOffice, booking_body, payment_of
 from tests.support.service import eventually
 
 MANY = int(os.environ.get("BOXOFFICE_CANCELLED_BOOKINGS", "120"))
@@ -279,6 +281,50 @@ async def test_no_booking_survives_that_is_made_at_the_same_instant(office: BoxO
     assert await office.seats(other) == [(10, 0)]
     late = await office.post("/bookings", booking_body(event))
     assert (late.status_code, late.json()["state"]) == (409, "cancelled")
+
+
+async def waiting(office: BoxOffice, how_many: int) -> None:
+    """Returns once so many wait for a lock in this service's database."""
+    activity = sqlalchemy.table("pg_stat_activity", column("datname"), column("wait_event_type"))
+    blocked = select(func.count()).where(
+        activity.c.datname == func.current_database(), activity.c.wait_event_type == "Lock"
+    )
+
+    async def found() -> bool:
+        async with office.service.database.transaction() as tx:
+            return (await tx.execute(blocked)).scalar_one() == how_many
+
+    await eventually(found, at_most_s=4)
+
+
+async def test_seats_are_not_taken_by_who_saw_the_event_on_sale(office: BoxOffice) -> None:
+    """A buyer and a late payment that have read the event before its cancellation was committed, and reach the seats after it."""
+    event = await office.create_event()
+    late = payment_of(await office.book(event))
+    await office.expire(late.booking)
+    async with office.service.database.transaction() as tx:
+        await cancellation.cancel_event(tx, MANAGER, UUID(event["id"]))
+        buying = asyncio.create_task(office.post("/bookings", booking_body(event)))
+        paying = asyncio.create_task(office.service.deliver_and_wait(late.authorized()))
+        await waiting(office, 2)
+    answer = await buying
+    assert (answer.status_code, answer.json()["state"]) == (409, "cancelled")
+    await paying
+    assert (await told_of(office, late.booking))[late.booking["id"]][-1].reason == "event_cancelled"
+    await over(office, event)
+
+
+async def test_a_sale_that_was_first_is_waited_for_and_ended(office: BoxOffice) -> None:
+    event = await office.create_event()
+    state = office.service.app.state
+    body = BookingCreate.model_validate(booking_body(event))
+    async with office.service.database.transaction() as tx:
+        placed = await service.create_booking(tx, state.sealer, state.auth.bookings, state.hold, body)
+        cancelling = asyncio.create_task(cancel(office, event))
+        await waiting(office, 1)
+    assert (await cancelling).json()["holds"] == 1
+    await over(office, event)
+    assert (await office.read({"id": placed.booking.id}))["cancelled_by"] == "event"
 
 
 async def test_what_one_process_leaves_another_ends(office: BoxOffice, monkeypatch: pytest.MonkeyPatch) -> None:
