@@ -71,8 +71,9 @@ async def change_event(tx: Transaction, manager: Principal, event_id: UUID, body
     changed = _changed(event, body)
     after = dates.Setting(*(changed[name] for name in dates.Setting._fields))
     dates.check_move(tx.now, before, after)
-    if body.full_refund_days is not None and after == before:
-        raise Invalid("full_refund_days", "is for an event that is moved: nothing else is given back for")
+    # A request that is sent again finds the window open.
+    if body.full_refund_days is not None and after == before and event.full_refund_until is None:
+        raise Invalid("full_refund_days", "is for an event that is moved")
     events = table(Event)
     statement = update(events).where(events.c.id == event_id)
     if after == before:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from booking.models import Event
 from chassis.audit import AuditRow
 from chassis.db import table
 from contracts.booking import EventRescheduled
 from httpx2 import Response
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.booking.conftest import TICKET, BoxOffice, booking_body, payment_of
 
@@ -89,6 +90,8 @@ async def test_another_venue_is_a_move(office: BoxOffice) -> None:
     assert (rescheduled.event.venue, zulu(rescheduled.previous_starts_at)) == ("Philharmonie", event["starts_at"])
     assert rescheduled.full_refund_until == rescheduled.occurred_at + timedelta(days=3)
     assert now["starts_at"] == event["starts_at"]
+    assert await changed(office, event, venue="Philharmonie", full_refund_days=3) == now
+    assert len(await told(office, event)) == 1
 
 
 async def test_a_new_name_is_shown_and_not_told(office: BoxOffice) -> None:
@@ -141,6 +144,18 @@ async def test_capacity_is_cut_while_seats_are_sold(office: BoxOffice) -> None:
     sold = Counter(answer.status_code for answer in answers)[201]
     assert sold == (15 if answers[20].status_code == 200 else 30)
     assert await office.seats(event) == [(sold, 0)]
+
+
+async def test_a_customer_cancels_until_the_start_as_it_is_now(office: BoxOffice) -> None:
+    """The promised start is over, the event was moved: it has not begun."""
+    event = await office.create_event()
+    booking = await office.book(event)
+    await office.start_event(event)
+    assert (await office.cancel(booking)).status_code == 409
+    events, later = table(Event), datetime.now(UTC) + timedelta(hours=1)
+    async with office.service.database.transaction() as tx:
+        await tx.execute(update(events).where(events.c.id == UUID(event["id"])).values(starts_at=later))
+    assert (await office.cancel(booking)).status_code == 200
 
 
 async def test_a_change_leaves_an_audit_row(office: BoxOffice) -> None:
