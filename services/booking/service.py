@@ -127,6 +127,7 @@ async def cancel_booking(
         await _cancel(tx, placed, by, line_ids)
     else:
         await _give_back(tx, placed, by, line_ids)
+    read = await read_booking(tx, sealer, booking_id)
     if by == "staff":
         await audit.record(
             tx,
@@ -134,9 +135,9 @@ async def cancel_booking(
             action="booking.cancel",
             subject=f"booking/{booking_id}",
             before={"status": before.value},
-            after={"line_ids": line_ids},
+            after={"status": read.status.value, "line_ids": line_ids},
         )
-    return await read_booking(tx, sealer, booking_id)
+    return read
 
 
 async def _cancel(

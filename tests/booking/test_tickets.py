@@ -188,7 +188,7 @@ async def test_staff_give_back_after_the_start_and_leave_an_audit_row(office: Bo
     async with office.service.database.transaction() as tx:
         found = (await tx.execute(select(rows).where(rows.c.subject == f"booking/{booking['id']}"))).one()
     assert (found.actor, found.action) == ("staff-9", "booking.cancel")
-    assert found.after == {"line_ids": [booking["tickets"][0]["id"]]}
+    assert found.after == {"status": "confirmed", "line_ids": [booking["tickets"][0]["id"]]}
 
 
 async def test_money_is_awaited_for_each_time_that_tickets_go(office: BoxOffice) -> None:
