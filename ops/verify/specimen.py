@@ -129,7 +129,7 @@ class Specimen:
         booking = self.add(
             "booking", "bookings", id=booking_id, event_id=self.event_id, status=status, version=1, revision=1, event_facts={},
             refund_policy=policy, currency=CURRENCY, total_minor=price, tax_minor=0, contact="sealed", email_index="index",
-            issued_tickets="sealed", placed_at=self.now, hold_expires_at=self.now, payment_version=0, refunded_minor=0,
+            issued_tickets="sealed", placed_at=self.now, hold_expires_at=self.now, payment_version=0, refunded_minor=0, given_back={},
             refund_failed_minor=0,
         )  # fmt: skip
         self.add(

@@ -82,7 +82,7 @@ OUTBOX = """
 SEATS = """
     SELECT y.id, y.event_id, y.capacity, y.held, y.sold,
            count(*) FILTER (WHERE b.status IN ('pending_payment', 'payment_authorized')) AS counted_held,
-           count(*) FILTER (WHERE b.status = 'confirmed') AS counted_sold
+           count(*) FILTER (WHERE b.status = 'confirmed' AND NOT b.given_back ? t.id::text) AS counted_sold
     FROM ticket_types y LEFT JOIN tickets t ON t.ticket_type_id = y.id LEFT JOIN bookings b ON b.id = t.booking_id
     GROUP BY y.id, y.event_id, y.capacity, y.held, y.sold ORDER BY y.id"""
 

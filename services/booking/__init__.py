@@ -1,12 +1,14 @@
 """Sells the seats of events: holds them, secures them once money is authorized, confirms them once it is captured.
 
 owns       events, ticket_types, bookings, tickets, booking_refunds
-publishes  BookingPlaced SeatsSecured SeatsUnavailable BookingConfirmed BookingExpired BookingCancelled
-consumes   PaymentAuthorized PaymentSucceeded PaymentFailed RefundCompleted RefundFailed RefundDeclined
+publishes  BookingPlaced SeatsSecured SeatsUnavailable BookingConfirmed BookingExpired BookingCancelled TicketsCancelled
+           EventRescheduled EventCancelled
+consumes   PaymentAuthorized PaymentSucceeded PaymentFailed RefundCompleted RefundFailed RefundDeclined RefundSettledManually
 
-    domain    statuses, transitions, which seats a status occupies, prices, tax, times and tiers: pure
-    service   one function for each thing that can be done with a booking; settle: for each that happens to its money
-    catalogue one function for each thing that can be done with an event
-    seats     the one statement that moves seats
-    stream    tells a waiting page that its booking changed
+    domain       statuses, transitions, which seats a status occupies; prices: what they cost; dates: when an event is: pure
+    service      one function for each thing that can be done with a booking; settle: for each that happens to its money
+    catalogue    one function for each thing that can be done with an event
+    cancellation cancels an event and ends its bookings
+    seats        the one statement that moves seats
+    stream       tells a waiting page that its booking changed
 """

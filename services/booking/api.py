@@ -12,7 +12,7 @@ from chassis.idempotency import Idempotent
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from booking import catalogue, service, stream
+from booking import cancellation, catalogue, service, stream
 from booking.domain import Status
 from booking.schemas import (
     BookingCancel,
@@ -21,6 +21,8 @@ from booking.schemas import (
     BookingPlacedRead,
     BookingRead,
     Email,
+    EventCancellation,
+    EventChange,
     EventCreate,
     EventPage,
     EventRead,
@@ -44,6 +46,22 @@ async def list_events(tx: Tx, *, ended: bool = False, cursor: UUID | None = None
 @router.get("/events/{event_id}")
 async def read_event(event_id: UUID, tx: Tx) -> EventRead:
     return await catalogue.read_event(tx, event_id)
+
+
+@router.patch("/events/{event_id}")
+async def change_event(event_id: UUID, body: EventChange, tx: Tx, manager: Manager) -> EventRead:
+    return await catalogue.change_event(tx, manager, event_id, body)
+
+
+@router.post("/events/{event_id}/cancel", response_model=EventCancellation)
+async def cancel_event(
+    event_id: UUID, request: Request, manager: Manager, once: Idempotent, *, dry_run: bool = False
+) -> Response | EventCancellation:
+    """With `dry_run` nothing is changed, nor is the key used up."""
+    if dry_run:
+        async with request.app.state.database.transaction() as tx:
+            return await cancellation.preview(tx, event_id)
+    return await once(lambda tx: cancellation.cancel_event(tx, manager, event_id), status=200)
 
 
 @router.post("/bookings", status_code=201, response_model=BookingPlacedRead)
@@ -90,9 +108,11 @@ async def stream_booking(booking_id: UUID, request: Request, tx: Tx, holder: Hol
 
 @router.post("/bookings/{booking_id}/cancel", response_model=BookingRead)
 async def cancel_booking(
-    booking_id: UUID, request: Request, asker: Asker, once: Idempotent, _: BookingCancel | None = None
+    booking_id: UUID, request: Request, asker: Asker, once: Idempotent, body: BookingCancel | None = None
 ) -> Response:
     if asker.kind == "staff" and not asker.has(Role.REFUNDER):
         raise Forbidden
     holder_of(asker, booking_id)
-    return await once(lambda tx: service.cancel_booking(tx, request.app.state.sealer, asker, booking_id), status=200)
+    ticket_ids = (body and body.ticket_ids) or ()
+    sealer = request.app.state.sealer
+    return await once(lambda tx: service.cancel_booking(tx, sealer, asker, booking_id, ticket_ids), status=200)

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from booking import api, jobs
 from booking.consumers import consumers
-from booking.models import HOLDS
+from booking.models import CANCELLATIONS, HOLDS
 from booking.settings import Settings
 from booking.stream import Changes
 
@@ -37,6 +37,10 @@ def create_app() -> FastAPI:
 
 @asynccontextmanager
 async def parts(service: Service) -> AsyncIterator[Sequence[Sweep]]:
-    """What only booking has: pages that wait, and holds that end."""
-    service.app.state.changes = Changes(service.database)
-    yield [Sweep(HOLDS, service.database, partial(jobs.end_hold, service.database))]
+    """What only booking has: pages that wait, holds that end, and events whose bookings end."""
+    database = service.database
+    service.app.state.changes = Changes(database)
+    yield [
+        Sweep(HOLDS, database, partial(jobs.end_hold, database)),
+        Sweep(CANCELLATIONS, database, partial(jobs.end_bookings, database), concurrency=2),
+    ]

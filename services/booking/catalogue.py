@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from chassis import audit
+from chassis import audit, outbox
 from chassis.auth import Principal
 from chassis.db import Transaction, table
-from chassis.errors import Invalid, NotFound
-from contracts.booking import PolicySnapshot
+from chassis.errors import Conflict, Invalid, NotFound
+from contracts.booking import EventFacts, EventRescheduled, PolicySnapshot
 from contracts.money import InvalidMoney, Money, chargeable
-from sqlalchemy import Select, insert, select, tuple_
+from sqlalchemy import Select, insert, select, tuple_, update
 from sqlmodel import col
 
-from booking import domain
+from booking import dates, prices
 from booking.models import Event, TicketType
-from booking.schemas import EventCreate, EventPage, EventRead, TicketTypeRead
+from booking.schemas import EventChange, EventCreate, EventPage, EventRead, TicketTypeChange, TicketTypeRead
 
 
 async def create_event(tx: Transaction, manager: Principal, body: EventCreate) -> EventRead:
     """Puts an event on sale. Raises Invalid, naming the field, for times, prices or refund tiers that cannot be."""
     zone = ZoneInfo(body.timezone)
-    starts_at = domain.instant("local_start", body.local_start, zone, body.local_start_fold)
-    ends_at = domain.instant("local_end", body.local_end, zone, body.local_end_fold)
-    domain.check_times(starts_at, ends_at)
-    domain.check_tiers([(tier.hours_before, tier.percent) for tier in body.refund_policy.tiers])
-    _check_prices(body)
+    starts_at = dates.instant("local_start", body.local_start, zone, body.local_start_fold)
+    ends_at = dates.instant("local_end", body.local_end, zone, body.local_end_fold)
+    dates.check_times(starts_at, ends_at)
+    prices.check_tiers([(tier.hours_before, tier.percent) for tier in body.refund_policy.tiers])
+    for position, offered in enumerate(body.ticket_types):
+        _check_price(f"ticket_types.{position}.price_minor", offered.price_minor, body.currency)
     event = Event(
         id=tx.new_id(),
         name=body.name,
@@ -42,8 +44,8 @@ async def create_event(tx: Transaction, manager: Principal, body: EventCreate) -
         created_at=tx.now,
     )
     types = [
-        TicketType(id=tx.new_id(), event_id=event.id, position=position, **offered.model_dump())
-        for position, offered in enumerate(body.ticket_types)
+        TicketType(id=tx.new_id(), event_id=event.id, position=position, **kind.model_dump())
+        for position, kind in enumerate(body.ticket_types)
     ]
     await tx.execute(insert(table(Event)).values(event.model_dump()))
     await tx.execute(insert(table(TicketType)).values([offered.model_dump() for offered in types]))
@@ -55,6 +57,60 @@ async def create_event(tx: Transaction, manager: Principal, body: EventCreate) -
         after={"capacity": sum(offered.capacity for offered in types)},
     )
     return _read(tx, event, types)
+
+
+async def change_event(tx: Transaction, manager: Principal, event_id: UUID, body: EventChange) -> EventRead:
+    """Changes what is sold from now on, and where and when it takes place; bookings keep what they were placed with.
+
+    Raises NotFound; Conflict once it has started or is cancelled, and for fewer seats than are taken; Invalid, naming the field, for times
+    and prices that cannot be, and for a refund window where nothing moves.
+    """
+    event = await locked(tx, event_id)
+    dates.may_change(tx.now, event.starts_at, event.cancelled_at)
+    before = _setting(event)
+    changed = _changed(event, body)
+    after = dates.Setting(*(changed[name] for name in dates.Setting._fields))
+    dates.check_move(tx.now, before, after)
+    # A request that is sent again finds the window open.
+    if body.full_refund_days is not None and after == before and event.full_refund_until is None:
+        raise Invalid("full_refund_days", "is for an event that is moved")
+    events = table(Event)
+    statement = update(events).where(events.c.id == event_id)
+    if after == before:
+        await tx.execute(statement.values(changed))
+    else:
+        changed["version"] = event.version + 1
+        changed["full_refund_until"] = dates.full_refund_until(
+            tx.now,
+            before,
+            after,
+            days=body.full_refund_days,
+            tiers=[(tier["hours_before"], tier["percent"]) for tier in event.refund_policy["tiers"]],
+            standing=event.full_refund_until,
+        )
+        moved = EventRescheduled(
+            event_id=event_id,
+            version=changed["version"],
+            occurred_at=tx.now,
+            event=EventFacts(event_id=event_id, name=changed["name"], **after._asdict()),
+            previous_starts_at=before.starts_at,
+            full_refund_until=changed["full_refund_until"],
+        )
+        await tx.execute(outbox.with_events(tx, statement.values(changed), moved))
+    await _change_types(tx, event, body.ticket_types)
+    await audit.record(
+        tx,
+        actor=manager.subject,
+        action="event.change",
+        subject=f"event/{event_id}",
+        before=_instants(before),
+        after={
+            **_instants(after),
+            "fields": sorted(body.model_fields_set - {"ticket_types"}),
+            "ticket_types": [offered.model_dump(mode="json", exclude_none=True) for offered in body.ticket_types],
+        },
+    )
+    return await read_event(tx, event_id)
 
 
 async def read_event(tx: Transaction, event_id: UUID) -> EventRead:
@@ -92,20 +148,89 @@ async def with_types(tx: Transaction, event_id: UUID) -> tuple[Event | None, lis
     return (rows[0][0] if rows else None), [offered for _, offered in rows]
 
 
+async def locked(tx: Transaction, event_id: UUID) -> Event:
+    """The event, alone in this transaction until it ends; bookings of it go on meanwhile. Raises NotFound."""
+    found = await tx.execute(select(Event).where(col(Event.id) == event_id).with_for_update(key_share=True))
+    event = found.scalar_one_or_none()
+    if event is None:
+        raise NotFound("event")
+    return event
+
+
+def _setting(event: Event) -> dates.Setting:
+    return dates.Setting(event.venue, event.starts_at, event.ends_at, event.timezone)
+
+
+def _instants(setting: dates.Setting) -> dict[str, str]:
+    return {"starts_at": setting.starts_at.isoformat(), "ends_at": setting.ends_at.isoformat()}
+
+
+def _changed(event: Event, body: EventChange) -> dict[str, Any]:
+    """The columns that a change may touch, as they are after it. A local time that stays keeps its instant, unless the zone changes."""
+    timezone = body.timezone or event.timezone
+    zone, is_rezoned = ZoneInfo(timezone), timezone != event.timezone
+    local_start, local_end = body.local_start or event.local_start, body.local_end or event.local_end
+    starts_at, ends_at = event.starts_at, event.ends_at
+    if is_rezoned or body.local_start is not None or body.local_start_fold is not None:
+        starts_at = dates.instant("local_start", local_start, zone, body.local_start_fold)
+    if is_rezoned or body.local_end is not None or body.local_end_fold is not None:
+        ends_at = dates.instant("local_end", local_end, zone, body.local_end_fold)
+    return {
+        "name": body.name or event.name,
+        "venue": body.venue or event.venue,
+        "local_start": local_start,
+        "local_end": local_end,
+        "timezone": timezone,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+    }
+
+
+async def _change_types(tx: Transaction, event: Event, changes: Sequence[TicketTypeChange]) -> None:
+    """Locks the types in the order in which sales do."""
+    if not changes:
+        return
+    types = table(TicketType)
+    rows = await tx.execute(
+        select(types)
+        .where(types.c.event_id == event.id, types.c.id.in_([change.id for change in changes]))
+        .order_by(types.c.id)
+        .with_for_update(key_share=True)
+    )
+    offered = {row.id: row for row in rows}
+    for position, change in enumerate(changes):
+        if change.id not in offered:
+            raise Invalid(f"ticket_types.{position}.id", "there is no such ticket type in this event")
+        if change.id in [earlier.id for earlier in changes[:position]]:
+            raise Invalid(f"ticket_types.{position}.id", "is named twice")
+        if change.price_minor is not None:
+            _check_price(f"ticket_types.{position}.price_minor", change.price_minor, event.currency)
+    short = [
+        {"ticket_type_id": str(row.id), "capacity": change.capacity, "held": row.held, "sold": row.sold}
+        for change in changes
+        if change.capacity is not None and change.capacity < (row := offered[change.id]).held + row.sold
+    ]
+    if short:
+        raise Conflict("More seats are held and sold than would be left.", state="seats_taken", taken=short)
+    for change in changes:
+        if values := change.model_dump(exclude={"id"}, exclude_none=True):
+            await tx.execute(update(types).where(types.c.id == change.id).values(values))
+
+
 def _joined() -> Select[Event, TicketType]:
     return (
         select(Event, TicketType)
         .join(TicketType, col(TicketType.event_id) == col(Event.id))
         .order_by(col(TicketType.position))
+        .execution_options(populate_existing=True)
     )
 
 
-def _check_prices(body: EventCreate) -> None:
-    for position, offered in enumerate(body.ticket_types):
-        try:
-            chargeable(Money(offered.price_minor, body.currency))
-        except InvalidMoney as error:
-            raise Invalid(f"ticket_types.{position}.price_minor", str(error)) from None
+def _check_price(field: str, price_minor: int, currency: str) -> None:
+    try:
+        chargeable(Money(price_minor, currency))
+    except InvalidMoney as error:
+        raise Invalid(field, str(error)) from None
 
 
 def _read(tx: Transaction, event: Event, types: Iterable[TicketType]) -> EventRead:
@@ -120,6 +245,7 @@ def _read(tx: Transaction, event: Event, types: Iterable[TicketType]) -> EventRe
         ends_at=event.ends_at,
         currency=event.currency,
         status="cancelled" if event.cancelled_at else "started" if event.starts_at <= tx.now else "on_sale",
+        full_refund_until=event.full_refund_until,
         refund_policy=PolicySnapshot.model_validate(event.refund_policy),
         ticket_types=[
             TicketTypeRead(

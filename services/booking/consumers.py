@@ -44,4 +44,4 @@ async def on_refund_declined(event: RefundDeclined, tx: Transaction) -> None:
 
 @consumers.on(RefundSettledManually)
 async def on_refund_settled_manually(event: RefundSettledManually, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await settle.note_refund(tx, event)

@@ -1,20 +1,20 @@
-"""The heart of booking: what may happen to a booking, which seats it occupies meanwhile, what it costs, and when an event is.
+"""The heart of booking: what may happen to a booking and its tickets, which seats they occupy meanwhile.
+
+What they cost stands in `prices`, when an event is in `dates`.
 
 Pure: no clock, no database. Instants are aware datetimes, amounts are integers in minor units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
+from uuid import UUID
 
 from chassis.errors import Conflict, Invalid
-from contracts.money import InvalidMoney, Money, chargeable, total
+from contracts.money import Money
 
 TICKETS_MAX = 20
 """Tickets in one booking."""
@@ -34,6 +34,17 @@ class Trigger(StrEnum):
     PAYMENT_FAILED = "payment failed"
     HOLD_ENDED = "hold ended"
     CANCELLATION = "cancellation"
+    TICKETS_GIVEN_BACK = "giving tickets back"
+    EVENT_CANCELLED = "cancellation of the event"
+
+
+class TicketStatus(StrEnum):
+    """What a ticket is worth. Derived from its booking, never stored."""
+
+    HELD = "held"
+    VALID = "valid"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
 
 
 Refusal = Literal["sold_out", "booking_cancelled", "event_cancelled"]
@@ -65,11 +76,20 @@ TRANSITIONS: Mapping[tuple[Status, Trigger], Status] = MappingProxyType(
         (Status.PAYMENT_AUTHORIZED, Trigger.PAYMENT_FAILED): Status.EXPIRED,
         (Status.PAYMENT_AUTHORIZED, Trigger.CANCELLATION): Status.CANCELLED,
         (Status.CONFIRMED, Trigger.CANCELLATION): Status.CANCELLED,
+        # Some tickets go, the booking goes on with the others; before it is paid it is one price for all of them.
+        (Status.CONFIRMED, Trigger.TICKETS_GIVEN_BACK): Status.CONFIRMED,
+        (Status.PENDING_PAYMENT, Trigger.EVENT_CANCELLED): Status.CANCELLED,
+        (Status.PAYMENT_AUTHORIZED, Trigger.EVENT_CANCELLED): Status.CANCELLED,
+        (Status.CONFIRMED, Trigger.EVENT_CANCELLED): Status.CANCELLED,
         # Money that comes after the hold takes the seats again, if they are free.
         (Status.EXPIRED, Trigger.PAYMENT_AUTHORIZED): Status.PAYMENT_AUTHORIZED,
         (Status.EXPIRED, Trigger.PAYMENT_SUCCEEDED): Status.CONFIRMED,
     }
 )
+
+
+ENDED_BY_EVENT = tuple(status for status, trigger in TRANSITIONS if trigger is Trigger.EVENT_CANCELLED)
+"""The states of bookings that a cancelled event ends; those in the others are over already."""
 
 
 class IllegalTransition(Conflict):
@@ -79,8 +99,12 @@ class IllegalTransition(Conflict):
         super().__init__(f"A booking in the state {status} does not allow: {trigger}.", state=status)
 
 
-class PaymentMismatch(Exception):
-    """What was paid is not what the booking costs, or another payment pays it: a person must look."""
+class SoldOut(Conflict):
+    """There are not enough seats; `left` says how many of each ticket type."""
+
+    def __init__(self, left: Mapping[UUID, int]) -> None:
+        free = [{"ticket_type_id": str(type_id), "available": seats} for type_id, seats in left.items()]
+        super().__init__("There are not enough seats left.", state="sold_out", left=free)
 
 
 def next_status(status: Status, trigger: Trigger) -> Status:
@@ -92,21 +116,32 @@ def next_status(status: Status, trigger: Trigger) -> Status:
 
 
 class Seats(NamedTuple):
-    """Seats that each ticket of a booking adds to the counters of its type."""
+    """Seats that are added to the counters of a ticket type."""
 
     held: int
     sold: int
 
+    def times(self, tickets: int) -> Seats:
+        """The same for several tickets."""
+        return Seats(self.held * tickets, self.sold * tickets)
+
+    def plus(self, other: Seats) -> Seats:
+        """Both together."""
+        return Seats(self.held + other.held, self.sold + other.sold)
+
+
+NO_SEATS = Seats(held=0, sold=0)
 
 OCCUPIES: Mapping[Status, Seats] = MappingProxyType(
     {
         Status.PENDING_PAYMENT: Seats(held=1, sold=0),
         Status.PAYMENT_AUTHORIZED: Seats(held=1, sold=0),
         Status.CONFIRMED: Seats(held=0, sold=1),
-        Status.EXPIRED: Seats(held=0, sold=0),
-        Status.CANCELLED: Seats(held=0, sold=0),
+        Status.EXPIRED: NO_SEATS,
+        Status.CANCELLED: NO_SEATS,
     }
 )
+"""Of each ticket that was not given back."""
 
 
 def seats_between(before: Status, after: Status) -> Seats:
@@ -114,50 +149,43 @@ def seats_between(before: Status, after: Status) -> Seats:
     return Seats(OCCUPIES[after].held - OCCUPIES[before].held, OCCUPIES[after].sold - OCCUPIES[before].sold)
 
 
+def ticket_status(status: Status, *, given_back: bool) -> TicketStatus:
+    """What a ticket of a booking in `status` is worth."""
+    if given_back:
+        return TicketStatus.CANCELLED
+    match status:
+        case Status.PENDING_PAYMENT | Status.PAYMENT_AUTHORIZED:
+            return TicketStatus.HELD
+        case Status.CONFIRMED:
+            return TicketStatus.VALID
+        case Status.EXPIRED:
+            return TicketStatus.EXPIRED
+        case Status.CANCELLED:
+            return TicketStatus.CANCELLED
+
+
+def given_back(asked: Sequence[UUID], tickets: Sequence[UUID], left: Sequence[UUID]) -> tuple[UUID, ...]:
+    """The tickets that a request gives back, of a booking's `tickets` those `left`: all of them unless some are `asked` for.
+
+    Raises Invalid for one that is named twice or is not the booking's, Conflict, saying what is left, for one that is gone.
+    """
+    for position, ticket in enumerate(asked):
+        if ticket not in tickets:
+            raise Invalid(f"ticket_ids.{position}", "there is no such ticket in this booking")
+        if ticket in asked[:position]:
+            raise Invalid(f"ticket_ids.{position}", "is named twice")
+    if not set(asked) <= set(left):
+        raise Conflict(
+            "Not all of these tickets are left to be given back.",
+            state="given_back",
+            left=[str(ticket) for ticket in left],
+        )
+    return tuple(ticket for ticket in left if not asked or ticket in asked)
+
+
 def first_status(price: Money) -> Status:
     """A booking that costs nothing is confirmed at once."""
     return Status.PENDING_PAYMENT if price else Status.CONFIRMED
-
-
-def sales_open(now: datetime, starts_at: datetime, cancelled_at: datetime | None) -> None:
-    """Raises Conflict once the event is cancelled or has started."""
-    if cancelled_at is not None:
-        raise Conflict("The event is cancelled.", state="cancelled")
-    if now >= starts_at:
-        raise Conflict("The event has started; it is not sold any more.", state="started")
-
-
-def customer_may_cancel(now: datetime, starts_at: datetime, status: Status) -> None:
-    """Raises Conflict once the event has started: then only staff cancel."""
-    if now >= starts_at:
-        raise Conflict("The event has started; the booking cannot be cancelled any more.", state=status)
-
-
-def tax_included(gross_minor: int, rate_bp: int) -> int:
-    """The tax within a gross price: what is left of it above the net price, which is rounded half up."""
-    divisor = 10_000 + rate_bp
-    return gross_minor - (2 * gross_minor * 10_000 + divisor) // (2 * divisor)
-
-
-def price_of(gross_minor: Iterable[int], currency: str) -> Money:
-    """The sum of the tickets. Raises Invalid when the provider could not charge it."""
-    try:
-        return chargeable(total((Money(amount, currency) for amount in gross_minor), currency))
-    except InvalidMoney as error:
-        raise Invalid("items", f"the total cannot be charged: {error}") from None
-
-
-def pays(amount: Money, price: Money) -> None:
-    """Raises PaymentMismatch unless `amount` is exactly `price`."""
-    if amount != price:
-        raise PaymentMismatch(f"the payment is of {amount}, the booking costs {price}")
-
-
-def check_tiers(tiers: Sequence[tuple[int, int]]) -> None:
-    """Refund tiers are (hours before the start, percent). Raises Invalid unless both fall strictly from each tier to the next."""
-    for (hours, percent), (next_hours, next_percent) in pairwise(tiers):
-        if next_hours >= hours or next_percent >= percent:
-            raise Invalid("refund_policy.tiers", "hours_before and percent must both fall from each tier to the next")
 
 
 def refund_state(price: Money, *, refunded_minor: int, failed_minor: int, awaited: bool) -> RefundState:
@@ -169,20 +197,3 @@ def refund_state(price: Money, *, refunded_minor: int, failed_minor: int, awaite
     if refunded_minor:
         return RefundState.PARTIALLY_REFUNDED
     return RefundState.PENDING if awaited else RefundState.NONE
-
-
-def instant(field: str, local: datetime, zone: ZoneInfo, fold: int | None) -> datetime:
-    """The UTC instant of a wall-clock time. An hour that clocks show twice means the first, unless `fold` is 1.
-
-    Raises Invalid, naming `field`, for a time that clocks skip.
-    """
-    resolved = local.replace(tzinfo=zone, fold=fold or 0).astimezone(UTC)
-    if resolved.astimezone(zone).replace(tzinfo=None, fold=0) != local.replace(fold=0):
-        raise Invalid(field, "does not exist: clocks are put forward over it")
-    return resolved
-
-
-def check_times(starts_at: datetime, ends_at: datetime) -> None:
-    """Raises Invalid unless the event ends after its start."""
-    if ends_at <= starts_at:
-        raise Invalid("local_end", "must be after local_start")

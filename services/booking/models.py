@@ -25,7 +25,11 @@ class Table(SQLModel):
 
 
 class Event(Table, table=True):
-    """An event that is sold. `starts_at` and `ends_at` are the instants of the local times in `timezone`."""
+    """An event that is sold. `starts_at` and `ends_at` are the instants of the local times in `timezone`.
+
+    `version` counts the events that were published about it. `cancellation` is what its cancellation found, as it was answered;
+    `cancellation_due_at` is the job of ending its bookings.
+    """
 
     __tablename__ = "events"
 
@@ -41,10 +45,17 @@ class Event(Table, table=True):
     refund_policy: dict[str, Any] = Field(sa_type=JSONB)
     created_at: datetime = Field(sa_type=Instant)
     cancelled_at: datetime | None = Field(default=None, sa_type=Instant)
+    version: int = 0
+    full_refund_until: datetime | None = Field(default=None, sa_type=Instant)
+    cancellation: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    cancellation_due_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class TicketType(Table, table=True):
-    """A price of an event and its seats: held by unpaid bookings, sold to confirmed ones."""
+    """A price of an event and its seats: held by unpaid bookings, sold to confirmed ones.
+
+    `closed` repeats that the event is cancelled, on the row that every taking of seats locks: so none is taken after it.
+    """
 
     __tablename__ = "ticket_types"
 
@@ -57,6 +68,7 @@ class TicketType(Table, table=True):
     capacity: int
     held: int = 0
     sold: int = 0
+    closed: bool = False
 
 
 class Booking(Table, table=True):
@@ -64,6 +76,9 @@ class Booking(Table, table=True):
 
     `version` counts the events that it published, `revision` every change of what a reader sees. `expiry_due_at` is the job of
     ending the hold; `hold_expires_at` is the fact that its buyer was told. `received_at` is when a cancellation reached us.
+
+    `given_back` are the tickets that went before the booking did, each id with the instant of its request. It stands here and not on the
+    tickets since this row is the lock: whoever waited for it sees what the one before gave back.
     """
 
     __tablename__ = "bookings"
@@ -93,13 +108,14 @@ class Booking(Table, table=True):
     received_at: datetime | None = Field(default=None, sa_type=Instant)
     refunded_minor: int = 0
     refund_failed_minor: int = 0
-    refund_declined: bool = False
+    refunds_declined: int = 0
+    given_back: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
 
 
 class Ticket(Table, table=True):
-    """One line of a booking: one seat at a frozen price. Never changed.
+    """One line of a booking: one seat at a frozen price. Never changed: what became of it stands on its booking.
 
-    Its code is made with it and is shown once the booking is confirmed; the codes rest sealed in `Booking.issued_tickets`.
+    Its code is made with it and is shown while it is valid; the codes rest sealed in `Booking.issued_tickets`.
     """
 
     __tablename__ = "tickets"
@@ -116,7 +132,7 @@ class Ticket(Table, table=True):
 
 
 class BookingRefund(Table, table=True):
-    """The last thing that refund said about one refund of a booking."""
+    """The last thing that refund said about one refund of a booking; `completed` tells that the buyer has its amount."""
 
     __tablename__ = "booking_refunds"
 
@@ -129,3 +145,6 @@ class BookingRefund(Table, table=True):
 
 HOLDS = Due("booking-holds", Booking, "expiry_due_at", lease=timedelta(seconds=30))
 """Unpaid bookings whose hold ends."""
+
+CANCELLATIONS = Due("event-cancellations", Event, "cancellation_due_at", lease=timedelta(seconds=10))
+"""Cancelled events whose bookings are not all over. Each batch extends the claim, so the lease is as long as a crash may delay the rest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,8 +22,8 @@ from sqlalchemy.sql.dml import Insert
 from sqlmodel import col
 
 from booking import domain, metrics, seats
-from booking.domain import RefundState, Status
-from booking.models import Booking, Ticket
+from booking.domain import RefundState, Seats, Status
+from booking.models import Booking, Event, Ticket
 from booking.schemas import BookingRead, BookingSummary, Contact, TicketRead
 
 CONTACT = "booking.contact"
@@ -32,10 +33,11 @@ EMAIL = "booking.email"
 
 @dataclass
 class Placed:
-    """A booking and its tickets."""
+    """A booking, its tickets, and the event as it is now."""
 
     booking: Booking
     tickets: list[Ticket]
+    current: Event
 
     @property
     def price(self) -> Money:
@@ -43,9 +45,9 @@ class Placed:
         return price(self.booking)
 
     @property
-    def quantities(self) -> Counter[UUID]:
-        """Tickets of each type."""
-        return Counter(ticket.ticket_type_id for ticket in self.tickets)
+    def left(self) -> list[Ticket]:
+        """The tickets that were not given back."""
+        return [ticket for ticket in self.tickets if str(ticket.id) not in self.booking.given_back]
 
     @cached_property
     def event(self) -> EventFacts:
@@ -65,7 +67,8 @@ INSERT = _insert()
 """Writes a booking and its tickets, with the parameters that `inserted` gives. Built once, as each booking runs it."""
 
 READ = (
-    select(Booking, Ticket)
+    select(Booking, Event, Ticket)
+    .join(Event, col(Event.id) == col(Booking.event_id))
     .join(Ticket, col(Ticket.booking_id) == col(Booking.id))
     .where(col(Booking.id) == bindparam("booking_id"))
     .order_by(col(Ticket.position))
@@ -84,18 +87,20 @@ def inserted(placed: Placed) -> dict[str, Any]:
 async def load(tx: Transaction, booking_id: UUID, *, lock: bool = False) -> Placed:
     """The booking, with `lock` alone in this transaction until it ends. Raises NotFound.
 
-    After a wait for the lock the booking is as the one before left it; its tickets never change.
+    After a wait for the lock the booking is as the one before left it; its tickets never change. The event may have changed
+    since the wait began: what must not happen once it is cancelled is refused by its seats.
     """
     rows = (await tx.execute(LOCK if lock else READ, {"booking_id": booking_id})).all()
     if not rows:
         raise NotFound("booking")
-    return Placed(rows[0][0], [ticket for _, ticket in rows])
+    booking, event, _ = rows[0]
+    return Placed(booking, [ticket for _, _, ticket in rows], event)
 
 
 async def change(tx: Transaction, placed: Placed, after: Status, *events: Published, **values: Any) -> None:
     """Writes the new state with its events as one statement, then moves the seats: the rows that many wait for come last.
 
-    Seats that a transition takes must have been taken before (`seats.take`), since there may be none.
+    Seats that a transition takes must have been taken before (`seats.move`), since there may be none.
     """
     bookings, booking = table(Booking), placed.booking
     written = {
@@ -112,7 +117,12 @@ async def change(tx: Transaction, placed: Placed, after: Status, *events: Publis
         metrics.reached(tx, after)
     by = domain.seats_between(booking.status, after)
     if any(by) and sum(by) <= 0:
-        await seats.move(tx, placed.quantities, by)
+        await seats.move(tx, seats_of(placed.left, by))
+
+
+def seats_of(tickets: Iterable[Ticket], by: Seats) -> dict[UUID, Seats]:
+    """What `by` for each of the tickets adds to each type."""
+    return {type_id: by.times(count) for type_id, count in Counter(t.ticket_type_id for t in tickets).items()}
 
 
 def tell_pages(tx: Transaction, booking_id: UUID) -> None:
@@ -123,6 +133,18 @@ def tell_pages(tx: Transaction, booking_id: UUID) -> None:
 def stamp(tx: Transaction, booking: Booking) -> dict[str, Any]:
     """What the next event of the booking begins with."""
     return {"booking_id": booking.id, "version": booking.version + 1, "occurred_at": tx.now}
+
+
+def facts(event: Event) -> EventFacts:
+    """The event as others are told of it."""
+    return EventFacts(
+        event_id=event.id,
+        name=event.name,
+        venue=event.venue,
+        starts_at=event.starts_at,
+        ends_at=event.ends_at,
+        timezone=event.timezone,
+    )
 
 
 def confirmation(placed: Placed, payment_id: UUID | None, *, version: int, occurred_at: datetime) -> BookingConfirmed:
@@ -148,14 +170,15 @@ def price(booking: Booking) -> Money:
 def refund_state(booking: Booking) -> RefundState:
     """What the customer sees about money that goes back.
 
-    Some is awaited where money came and the booking is not the buyer's, until refund says otherwise: how much is not booking's to judge.
+    Some is awaited each time that tickets, or all that was left, stopped being the buyer's though money came, until refund says otherwise:
+    how much is not booking's to judge.
     """
-    is_decided = booking.paid_at is None or booking.status is Status.CONFIRMED or booking.refund_declined
+    losses = len(set(booking.given_back.values())) + (booking.status is not Status.CONFIRMED)
     return domain.refund_state(
         price(booking),
         refunded_minor=booking.refunded_minor,
         failed_minor=booking.refund_failed_minor,
-        awaited=not is_decided,
+        awaited=booking.paid_at is not None and losses > booking.refunds_declined,
     )
 
 
@@ -165,12 +188,14 @@ def shown(sealer: Sealer, placed: Placed) -> BookingRead:
     codes: dict[str, str] = {}
     if booking.status is Status.CONFIRMED:
         issued = sealer.unseal_json(booking.issued_tickets, TICKETS)
-        codes = {ticket["line_id"]: ticket["code"] for ticket in issued}
+        codes = {ticket["line_id"]: ticket["code"] for ticket in issued if ticket["line_id"] not in booking.given_back}
+    current = facts(placed.current)
     return BookingRead(
         id=booking.id,
         status=booking.status,
         revision=booking.revision,
         event=placed.event,
+        current_event=current if current != placed.event else None,
         tickets=[
             TicketRead(
                 id=ticket.id,
@@ -179,6 +204,8 @@ def shown(sealer: Sealer, placed: Placed) -> BookingRead:
                 gross_minor=ticket.gross_minor,
                 tax_minor=ticket.tax_minor,
                 tax_rate_bp=ticket.tax_rate_bp,
+                status=domain.ticket_status(booking.status, given_back=str(ticket.id) in booking.given_back),
+                cancelled_at=booking.given_back.get(str(ticket.id), booking.received_at),
                 code=codes.get(str(ticket.id)),
             )
             for ticket in placed.tickets
@@ -193,6 +220,7 @@ def shown(sealer: Sealer, placed: Placed) -> BookingRead:
         confirmed_at=booking.confirmed_at,
         cancelled_at=booking.received_at,
         cancelled_by=booking.cancelled_by,
+        full_refund_until=placed.current.full_refund_until,
         refund_state=refund_state(booking),
         refunded_minor=booking.refunded_minor,
     )

@@ -13,11 +13,12 @@ from contracts.money import EXPONENTS, LARGEST_AMOUNT_MINOR, Money
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NaiveDatetime, StrictInt, StringConstraints
 
-from booking.domain import TICKETS_MAX, CancelledBy, RefundState, Status
+from booking.domain import TICKETS_MAX, CancelledBy, RefundState, Status, TicketStatus
 
 SEATS_MAX = 1_000_000
 TICKET_TYPES_MAX = 50
 EMAIL_LENGTH_MAX = 254
+FULL_REFUND_DAYS_MAX = 365
 
 
 def _one_line(text: str) -> str:
@@ -106,6 +107,33 @@ class EventCreate(Body):
     refund_policy: RefundPolicyCreate = RefundPolicyCreate()
 
 
+class TicketTypeChange(Body):
+    """What is left out stays as it is. A new price is for future bookings."""
+
+    id: UUID
+    price_minor: StrictInt | None = Field(None, ge=0, le=LARGEST_AMOUNT_MINOR)
+    capacity: StrictInt | None = Field(None, ge=0, le=SEATS_MAX)
+
+
+class EventChange(Body):
+    """What is left out stays as it is. Times are those on the clocks of `timezone`, the new one where it changes too."""
+
+    name: Line | None = None
+    venue: Line | None = None
+    local_start: NaiveDatetime | None = None
+    local_end: NaiveDatetime | None = None
+    local_start_fold: Literal[0, 1] | None = None
+    local_end_fold: Literal[0, 1] | None = None
+    timezone: TimeZone | None = None
+    full_refund_days: StrictInt | None = Field(
+        None,
+        ge=1,
+        le=FULL_REFUND_DAYS_MAX,
+        description="how long every buyer of a moved event may cancel and gets everything back; 14 where day or venue changes",
+    )
+    ticket_types: tuple[TicketTypeChange, ...] = Field((), max_length=TICKET_TYPES_MAX)
+
+
 class TicketTypeRead(BaseModel):
     """A price and its free seats at this moment."""
 
@@ -130,6 +158,9 @@ class EventRead(BaseModel):
     ends_at: datetime
     currency: str
     status: Literal["on_sale", "started", "cancelled"]
+    full_refund_until: datetime | None = Field(
+        description="until this instant every buyer may cancel and gets everything back, since the event was moved"
+    )
     refund_policy: PolicySnapshot
     ticket_types: list[TicketTypeRead]
 
@@ -163,12 +194,38 @@ class BookingCreate(Body):
     contact: Contact
 
 
+class BookingCounts(BaseModel):
+    """How many bookings there are in each state."""
+
+    pending_payment: int = 0
+    payment_authorized: int = 0
+    confirmed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+
+
+class EventCancellation(BaseModel):
+    """What cancelling an event ends, or would end: the numbers at the instant of the cancellation, or of the dry run."""
+
+    event_id: UUID
+    cancelled_at: datetime | None = Field(description="absent in a dry run")
+    bookings: BookingCounts = Field(description="those that are expired or cancelled are over already")
+    tickets: int = Field(description="sold seats that come free")
+    holds: int = Field(description="held seats that come free")
+    authorizations: int = Field(description="authorized payments that are voided")
+    buyers: int = Field(description="different buyers of the confirmed bookings")
+    captured: list[Money] = Field(description="what was paid for the confirmed bookings, by currency")
+    refunded: list[Money] = Field(description="what of it has gone back already, by currency")
+
+
 class BookingCancel(Body):
-    """Nothing is asked for: the instant and the caller decide."""
+    """Nothing is asked for: all that is left is given back. Otherwise the tickets that are."""
+
+    ticket_ids: tuple[UUID, ...] | None = Field(None, min_length=1, max_length=TICKETS_MAX)
 
 
 class TicketRead(BaseModel):
-    """One ticket. Its code is there while the booking is confirmed."""
+    """One ticket. Its code is there while it is valid."""
 
     id: UUID
     ticket_type_id: UUID
@@ -176,6 +233,8 @@ class TicketRead(BaseModel):
     gross_minor: int
     tax_minor: int
     tax_rate_bp: int
+    status: TicketStatus
+    cancelled_at: datetime | None = Field(description="instant at which its cancellation was received")
     code: str | None
 
 
@@ -185,9 +244,10 @@ class BookingRead(BaseModel):
     id: UUID
     status: Status
     revision: int
-    event: EventFacts
+    event: EventFacts = Field(description="as it was when the booking was placed")
+    current_event: EventFacts | None = Field(description="as it is now, where that differs")
     tickets: list[TicketRead]
-    total: Money
+    total: Money = Field(description="of all tickets that were booked")
     tax_minor: int
     refund_policy: PolicySnapshot
     contact: Contact
@@ -197,6 +257,9 @@ class BookingRead(BaseModel):
     confirmed_at: datetime | None
     cancelled_at: datetime | None = Field(description="instant at which the cancellation was received")
     cancelled_by: CancelledBy | None
+    full_refund_until: datetime | None = Field(
+        description="until this instant a cancellation gets everything back, since the event was moved"
+    )
     refund_state: RefundState
     refunded_minor: int
 

@@ -3,70 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chassis.db import Transaction, table
-from sqlalchemy import ARRAY, Integer, Uuid, bindparam, column, func, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, bindparam, column, func, not_, or_, select, update
 
 from booking.domain import Seats
 from booking.models import TicketType
 
 
-def _move() -> ReturningUpdate[UUID]:
+class Move(NamedTuple):
+    """What a move found: whether there was room for all of it, and if not, why not."""
+
+    made: bool
+    closed: bool
+    """The event is cancelled: no seat of it is taken any more."""
+    left: dict[UUID, int]
+    """Free seats of each type, before the move."""
+
+
+def _move() -> Select[Any]:
     types = table(TicketType)
     wanted = (
-        func.unnest(bindparam("wanted", type_=ARRAY(Uuid)), bindparam("quantities", type_=ARRAY(Integer)))
-        .table_valued(column("id", Uuid), column("quantity", Integer), name="wanted")
+        func.unnest(
+            bindparam("wanted", type_=ARRAY(Uuid)),
+            bindparam("by_held", type_=ARRAY(Integer)),
+            bindparam("by_sold", type_=ARRAY(Integer)),
+        )
+        .table_valued(column("id", Uuid), column("held", Integer), column("sold", Integer), name="wanted")
         .render_derived()
     )
+    taken = wanted.c.held + wanted.c.sold
+    free = types.c.capacity - types.c.held - types.c.sold
     locked = (
-        select(types.c.id, wanted.c.quantity)
+        select(
+            types.c.id,
+            wanted.c.held,
+            wanted.c.sold,
+            types.c.closed,
+            free.label("free"),
+            or_(taken <= 0, and_(not_(types.c.closed), taken <= free)).label("fits"),
+        )
         .join(wanted, wanted.c.id == types.c.id)
         .order_by(types.c.id)
         .with_for_update(of=types, key_share=True)
         .cte("locked")
     )
-    held = types.c.held + bindparam("by_held", type_=Integer) * locked.c.quantity
-    sold = types.c.sold + bindparam("by_sold", type_=Integer) * locked.c.quantity
-    return (
+    judged = select(locked, func.bool_and(locked.c.fits).over().label("room")).cte("judged")
+    moved = (
         update(types)
-        .where(types.c.id == locked.c.id, held + sold <= types.c.capacity)
-        .values(held=held, sold=sold)
-        .returning(types.c.id)
+        .where(types.c.id == judged.c.id, judged.c.room)
+        .values(held=types.c.held + judged.c.held, sold=types.c.sold + judged.c.sold)
+        .cte("moved")
     )
+    return select(judged.c.id, judged.c.closed, judged.c.free, judged.c.room).add_cte(moved)
 
 
 MOVE = _move()
-"""Locks the rows in the order of their ids, so that two bookings of the same types never wait for each other in a circle. A row that
-somebody else changed meanwhile is checked as it is now, not as it was when the statement began.
+"""All or nothing. Locks the rows in the order of their ids, so that two bookings of the same types never wait for each other in a circle.
+A row that somebody else changed meanwhile is judged as it is now, not as it was when the statement began.
 """
 
 
-async def move(tx: Transaction, quantities: Mapping[UUID, int], by: Seats) -> dict[UUID, int]:
-    """Adds `by` for each of the tickets to the counters of its type; returns the types and quantities for which there was room.
+async def move(tx: Transaction, by: Mapping[UUID, Seats]) -> Move:
+    """Adds to the counters of each type, where there is room for all of it. Giving seats back always has room.
 
     Lock the booking before, and call this as late as possible: everybody who buys waits for these rows until the commit.
     """
-    asked = {"wanted": list(quantities), "quantities": list(quantities.values())}
-    moved = await tx.execute(MOVE, {**asked, "by_held": by.held, "by_sold": by.sold})
-    return {type_id: quantities[type_id] for type_id in moved.scalars()}
-
-
-async def take(tx: Transaction, quantities: Mapping[UUID, int], by: Seats) -> bool:
-    """Takes all seats or none; False when one of them is gone."""
-    moved = await move(tx, quantities, by)
-    if len(moved) == len(quantities):
-        return True
-    if moved:
-        await move(tx, moved, Seats(-by.held, -by.sold))
-    return False
-
-
-async def left(tx: Transaction, type_ids: Mapping[UUID, int]) -> dict[UUID, int]:
-    """Free seats of each type at this moment."""
-    types = table(TicketType)
-    found = await tx.execute(
-        select(types.c.id, types.c.capacity - types.c.held - types.c.sold).where(types.c.id.in_(type_ids))
+    added = {"by_held": [seats.held for seats in by.values()], "by_sold": [seats.sold for seats in by.values()]}
+    rows = (await tx.execute(MOVE, {"wanted": list(by), **added})).all()
+    return Move(
+        made=all(row.room for row in rows),
+        closed=any(row.closed for row in rows),
+        left={row.id: row.free for row in rows},
     )
-    return {row.id: row[1] for row in found}

@@ -11,20 +11,20 @@ from chassis import audit, outbox
 from chassis.auth import BookingTokens, Principal
 from chassis.crypto import Sealer
 from chassis.db import Transaction
-from chassis.errors import Conflict, Invalid
+from chassis.errors import Invalid
 from contracts.booking import (
     BookingCancelled,
     BookingExpired,
     BookingPlaced,
-    EventFacts,
     Line,
     PolicySnapshot,
+    TicketsCancelled,
 )
 from contracts.event import Event as Published
 from sqlalchemy import select
 from sqlmodel import col
 
-from booking import catalogue, domain, metrics, seats
+from booking import cancellation, catalogue, dates, domain, metrics, prices, seats
 from booking.domain import Status, Trigger
 from booking.models import Booking, Event, Ticket, TicketType
 from booking.placed import (
@@ -35,9 +35,11 @@ from booking.placed import (
     Placed,
     change,
     confirmation,
+    facts,
     inserted,
     listed,
     load,
+    seats_of,
     shown,
     stamp,
 )
@@ -54,17 +56,19 @@ async def create_booking(
     event, types = await catalogue.with_types(tx, body.event_id)
     if event is None:
         raise Invalid("event_id", "there is no such event")
-    domain.sales_open(tx.now, event.starts_at, event.cancelled_at)
+    dates.sales_open(tx.now, event.starts_at, event.cancelled_at)
     chosen = _chosen(body.items, {offered.id: offered for offered in types})
-    _enough(chosen, {offered.id: offered.capacity - offered.held - offered.sold for offered, _ in chosen})
+    left = {offered.id: offered.capacity - offered.held - offered.sold for offered, _ in chosen}
+    if any(left[offered.id] < quantity for offered, quantity in chosen):
+        raise domain.SoldOut(left)
     placed = _place(tx, sealer, event, chosen, contact=body.contact, hold=hold)
     await tx.execute(outbox.with_events(tx, INSERT, *_first_events(placed)), inserted(placed))
     metrics.reached(tx, placed.booking.status)
-    quantities = placed.quantities
-    moved = await seats.move(tx, quantities, domain.OCCUPIES[placed.booking.status])
-    if len(moved) < len(quantities):
-        _enough(chosen, await seats.left(tx, quantities))
-        raise Conflict("Somebody else has just bought these seats; try again.", state="sold_out")
+    found = await seats.move(tx, seats_of(placed.tickets, domain.OCCUPIES[placed.booking.status]))
+    if found.closed:
+        raise dates.SalesEnded
+    if not found.made:
+        raise domain.SoldOut(found.left)
     return BookingPlacedRead(booking=shown(sealer, placed), access_token=tokens.sign(placed.booking.id, tx.now))
 
 
@@ -100,26 +104,30 @@ async def list_bookings(
     )
 
 
-async def cancel_booking(tx: Transaction, sealer: Sealer, asker: Principal, booking_id: UUID) -> BookingRead:
-    """Frees the seats and says when the request came. Whether money goes back is for refund to decide.
+async def cancel_booking(
+    tx: Transaction, sealer: Sealer, asker: Principal, booking_id: UUID, ticket_ids: Sequence[UUID] = ()
+) -> BookingRead:
+    """Frees the seats of `ticket_ids`, or of all that are left, and says when the request came. What goes back is for refund to decide.
 
-    Raises IllegalTransition when the booking is over, Conflict for a customer once the event has started.
+    A cancelled event ends the whole booking, whatever was asked for. Raises IllegalTransition when the booking is over, or is not paid
+    and would go on; Invalid and Conflict for tickets that it does not have; Conflict for a customer once the event has started.
     """
     placed = await load(tx, booking_id, lock=True)
-    booking = placed.booking
-    before = booking.status
-    after = domain.next_status(before, Trigger.CANCELLATION)
+    before = placed.booking.status
+    domain.next_status(before, Trigger.CANCELLATION)
+    left = [ticket.id for ticket in placed.left]
+    line_ids = domain.given_back(ticket_ids, [ticket.id for ticket in placed.tickets], left)
     by: Literal["customer", "staff"] = "staff" if asker.kind == "staff" else "customer"
     if by == "customer":
-        domain.customer_may_cancel(tx.now, placed.event.starts_at, before)
-    cancelled = BookingCancelled(
-        **stamp(tx, booking),
-        by=by,
-        was=before.value,
-        received_at=tx.now,
-        line_ids=tuple(ticket.id for ticket in placed.tickets),
-    )
-    await change(tx, placed, after, cancelled, cancelled_by=by, received_at=tx.now)
+        dates.customer_may_cancel(tx.now, placed.current.starts_at, before)
+    if placed.current.cancelled_at is not None:
+        line_ids = tuple(left)
+        await cancellation.end_booking(tx, placed)
+    elif len(line_ids) == len(left):
+        await _cancel(tx, placed, by, line_ids)
+    else:
+        await _give_back(tx, placed, by, line_ids)
+    read = await read_booking(tx, sealer, booking_id)
     if by == "staff":
         await audit.record(
             tx,
@@ -127,9 +135,38 @@ async def cancel_booking(tx: Transaction, sealer: Sealer, asker: Principal, book
             action="booking.cancel",
             subject=f"booking/{booking_id}",
             before={"status": before.value},
-            after={"status": after.value},
+            after={"status": read.status.value, "line_ids": line_ids},
         )
-    return await read_booking(tx, sealer, booking_id)
+    return read
+
+
+async def _cancel(
+    tx: Transaction, placed: Placed, by: Literal["customer", "staff"], line_ids: tuple[UUID, ...]
+) -> None:
+    booking = placed.booking
+    cancelled = BookingCancelled(
+        **stamp(tx, booking), by=by, was=booking.status.value, received_at=tx.now, line_ids=line_ids
+    )
+    after = domain.next_status(booking.status, Trigger.CANCELLATION)
+    await change(tx, placed, after, cancelled, cancelled_by=by, received_at=tx.now)
+
+
+async def _give_back(
+    tx: Transaction, placed: Placed, by: Literal["customer", "staff"], line_ids: tuple[UUID, ...]
+) -> None:
+    booking = placed.booking
+    after = domain.next_status(booking.status, Trigger.TICKETS_GIVEN_BACK)
+    cancelled = TicketsCancelled(
+        **stamp(tx, booking),
+        by=by,
+        received_at=tx.now,
+        line_ids=line_ids,
+        remaining_line_ids=tuple(ticket.id for ticket in placed.left if ticket.id not in line_ids),
+    )
+    gone = {str(line_id): tx.now.isoformat() for line_id in line_ids}
+    await change(tx, placed, after, cancelled, given_back=booking.given_back | gone)
+    freed = [ticket for ticket in placed.tickets if ticket.id in line_ids]
+    await seats.move(tx, seats_of(freed, domain.seats_between(booking.status, Status.CANCELLED)))
 
 
 async def expire_booking(tx: Transaction, booking_id: UUID) -> None:
@@ -156,15 +193,6 @@ def _chosen(items: Sequence[Item], offered: dict[UUID, TicketType]) -> Chosen:
     return [(offered[item.ticket_type_id], item.quantity) for item in items]
 
 
-def _enough(chosen: Chosen, left: dict[UUID, int]) -> None:
-    if any(left[offered.id] < quantity for offered, quantity in chosen):
-        raise Conflict(
-            "There are not enough seats left.",
-            state="sold_out",
-            left=[{"ticket_type_id": str(type_id), "available": free} for type_id, free in left.items()],
-        )
-
-
 def _place(
     tx: Transaction, sealer: Sealer, event: Event, chosen: Chosen, *, contact: Contact, hold: timedelta
 ) -> Placed:
@@ -180,33 +208,25 @@ def _place(
             position=position,
             name=offered.name,
             gross_minor=offered.price_minor,
-            tax_minor=domain.tax_included(offered.price_minor, offered.tax_rate_bp),
+            tax_minor=prices.tax_included(offered.price_minor, offered.tax_rate_bp),
             tax_rate_bp=offered.tax_rate_bp,
             code_index=sealer.blind_index(code, TICKETS),
         )
         for position, (offered, code) in enumerate(zip(ordered, codes, strict=True))
     ]
-    price = domain.price_of((ticket.gross_minor for ticket in tickets), event.currency)
+    price = prices.price_of((ticket.gross_minor for ticket in tickets), event.currency)
     status = domain.first_status(price)
     issued = [
         {"line_id": str(ticket.id), "name": ticket.name, "code": code}
         for ticket, code in zip(tickets, codes, strict=True)
     ]
-    facts = EventFacts(
-        event_id=event.id,
-        name=event.name,
-        venue=event.venue,
-        starts_at=event.starts_at,
-        ends_at=event.ends_at,
-        timezone=event.timezone,
-    )
     booking = Booking(
         id=booking_id,
         event_id=event.id,
         status=status,
         version=2 if status is Status.CONFIRMED else 1,
         revision=1,
-        event_facts=facts.model_dump(mode="json"),
+        event_facts=facts(event).model_dump(mode="json"),
         refund_policy=event.refund_policy,
         currency=event.currency,
         total_minor=price.amount_minor,
@@ -219,7 +239,7 @@ def _place(
         expiry_due_at=tx.now + hold if status is Status.PENDING_PAYMENT else None,
         confirmed_at=tx.now if status is Status.CONFIRMED else None,
     )
-    return Placed(booking, tickets)
+    return Placed(booking, tickets, event)
 
 
 def _first_events(placed: Placed) -> list[Published]:

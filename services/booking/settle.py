@@ -12,14 +12,15 @@ import structlog
 from chassis.db import Transaction, table
 from contracts.booking import BookingExpired, SeatsSecured, SeatsUnavailable
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
-from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed, RefundSettledManually
 from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from booking import domain, metrics, seats
-from booking.domain import PaymentMismatch, Refusal, Status, Trigger
+from booking import cancellation, domain, metrics, prices, seats
+from booking.domain import Refusal, Status, Trigger
 from booking.models import Booking, BookingRefund
-from booking.placed import Placed, change, confirmation, load, stamp, tell_pages
+from booking.placed import Placed, change, confirmation, load, seats_of, stamp, tell_pages
+from booking.prices import PaymentMismatch
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ async def authorize(tx: Transaction, event: PaymentAuthorized) -> None:
     placed = await load(tx, event.booking_id, lock=True)
     if not _news(placed, event):
         return
-    domain.pays(event.amount, placed.price)
+    prices.pays(event.amount, placed.price)
     refusal = await _refusal(tx, placed, Trigger.PAYMENT_AUTHORIZED)
     if refusal is not None:
         await _refuse(tx, placed, event, refusal)
@@ -40,15 +41,21 @@ async def authorize(tx: Transaction, event: PaymentAuthorized) -> None:
 
 
 async def confirm(tx: Transaction, event: PaymentSucceeded) -> None:
-    """Confirms a paid booking; one that could not be authorized first takes its seats now, or says that there are none."""
+    """Confirms a paid booking; one that could not be authorized first takes its seats now, or says that there are none.
+
+    A booking of a cancelled event ends here where the sweep has not come to it yet: its cancellation tells refund.
+    """
     placed = await load(tx, event.booking_id, lock=True)
     if not _news(placed, event):
         return
-    domain.pays(event.amount, placed.price)
+    prices.pays(event.amount, placed.price)
     booking = placed.booking
     if booking.status is Status.CANCELLED or booking.unavailable_reason is not None:
         # Refund was told already; that the money did come decides what the customer sees.
         await change(tx, placed, booking.status, paid_at=tx.now, **_noted(event))
+        return
+    if placed.current.cancelled_at is not None and booking.status in domain.ENDED_BY_EVENT:
+        await cancellation.end_booking(tx, placed, paid_at=tx.now, **_noted(event))
         return
     refusal = await _refusal(tx, placed, Trigger.PAYMENT_SUCCEEDED)
     if refusal is not None:
@@ -72,8 +79,8 @@ async def fail(tx: Transaction, event: PaymentFailed) -> None:
     await change(tx, placed, after, BookingExpired(**stamp(tx, booking)), **_noted(event))
 
 
-async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed) -> None:
-    """Keeps the last word on each refund; what went back is the sum of those that reached the buyer."""
+async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed | RefundSettledManually) -> None:
+    """Keeps the last word on each refund; what went back is the sum of those that reached the buyer, by the provider or another way."""
     placed = await load(tx, event.booking_id, lock=True)
     if event.amount.currency != placed.booking.currency:
         raise PaymentMismatch(f"the refund is of {event.amount}, the booking is in {placed.booking.currency}")
@@ -83,12 +90,12 @@ async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed) ->
         booking_id=event.booking_id,
         version=event.version,
         amount_minor=event.amount.amount_minor,
-        completed=isinstance(event, RefundCompleted),
+        completed=not isinstance(event, RefundFailed),
     )
     await tx.execute(
         told.on_conflict_do_update(
             index_elements=[refunds.c.id],
-            set_={"version": told.excluded.version, "completed": told.excluded.completed},
+            set_={name: told.excluded[name] for name in ("version", "amount_minor", "completed")},
             where=refunds.c.version < told.excluded.version,
         )
     )
@@ -108,9 +115,10 @@ async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed) ->
 
 
 async def note_nothing_to_refund(tx: Transaction, event: RefundDeclined) -> None:
-    """The policy gives nothing back: nothing is awaited any more."""
+    """The policy gives nothing back for one cancellation: for that one nothing is awaited any more."""
     placed = await load(tx, event.booking_id, lock=True)
-    await change(tx, placed, placed.booking.status, refund_declined=True)
+    booking = placed.booking
+    await change(tx, placed, booking.status, refunds_declined=booking.refunds_declined + 1)
 
 
 PaymentEvent = PaymentAuthorized | PaymentSucceeded | PaymentFailed
@@ -138,13 +146,16 @@ async def _refusal(tx: Transaction, placed: Placed, trigger: Trigger) -> Refusal
         return booking.unavailable_reason
     if booking.status is Status.CANCELLED:
         return "event_cancelled" if booking.cancelled_by == "event" else "booking_cancelled"
+    if placed.current.cancelled_at is not None:
+        return "event_cancelled"
     by = domain.seats_between(booking.status, domain.next_status(booking.status, trigger))
     if sum(by) <= 0:
         return None
-    if await seats.take(tx, placed.quantities, by):
-        log.info("late payment took its seats again", booking_id=str(booking.id))
-        return None
-    return "sold_out"
+    found = await seats.move(tx, seats_of(placed.left, by))
+    if not found.made:
+        return "event_cancelled" if found.closed else "sold_out"
+    log.info("late payment took its seats again", booking_id=str(booking.id))
+    return None
 
 
 async def _refuse(

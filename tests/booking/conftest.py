@@ -9,18 +9,23 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from booking import cancellation
 from booking.domain import Status
 from booking.models import Booking, Event, Ticket, TicketType
+from chassis.auth import Principal, Role
 from chassis.db import table
+from contracts.event import Event as Told
 from contracts.money import Money
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
+from contracts.refund import RefundFailed
 from httpx2 import Response
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Text, cast, func, not_, select, text, update
 
 from tests.conftest import Vhost
 from tests.support.service import Running, eventually, running_service
 
 TICKET = {"name": "Parkett", "price_minor": 4200, "tax_rate_bp": 1900, "capacity": 100}
+MANAGER = Principal("staff", "staff-1", frozenset({Role.MANAGER}))
 
 
 @dataclass
@@ -65,6 +70,7 @@ class BoxOffice:
     async def seats(self, event: dict[str, Any]) -> list[tuple[int, int]]:
         """Held and sold of each type, after checking them against a recount of the bookings in the same snapshot."""
         types, bookings, tickets = table(TicketType), table(Booking), table(Ticket)
+        is_left = not_(bookings.c.given_back.has_key(cast(tickets.c.id, Text)))
         occupying = select(tickets.c.ticket_type_id, bookings.c.status, func.count().label("seats")).join(
             bookings, bookings.c.id == tickets.c.booking_id
         )
@@ -76,7 +82,7 @@ class BoxOffice:
                 .order_by(types.c.position)
             )
             counted = await tx.execute(
-                occupying.where(bookings.c.event_id == UUID(event["id"])).group_by(
+                occupying.where(bookings.c.event_id == UUID(event["id"]), is_left).group_by(
                     tickets.c.ticket_type_id, bookings.c.status
                 )
             )
@@ -108,6 +114,14 @@ class BoxOffice:
             return (await self.read(booking))["status"] == "expired"
 
         await eventually(expired)
+
+    async def cancel_event_unswept(self, event: dict[str, Any]) -> None:
+        """Cancels the event as a process does that dies right after the commit: its bookings are claimed for a while."""
+        events, event_id = table(Event), UUID(event["id"])
+        async with self.service.database.transaction() as tx:
+            await cancellation.cancel_event(tx, MANAGER, event_id)
+            later = tx.now + timedelta(hours=1)
+            await tx.execute(update(events).where(events.c.id == event_id).values(cancellation_due_at=later))
 
     async def start_event(self, event: dict[str, Any]) -> None:
         """Lets the event have started: for new bookings, and for those that were placed."""
@@ -177,6 +191,13 @@ class Payment:
 
 def payment_of(booking: dict[str, Any]) -> Payment:
     return Payment(booking, uuid4())
+
+
+def refund_of(booking: dict[str, Any], cls: type[Told], refund_id: UUID, version: int, amount: Money) -> Told:
+    """What refund tells of one refund of the booking."""
+    facts = {"refund_id": refund_id, "booking_id": UUID(booking["id"]), "payment_id": uuid4(), "version": version}
+    reason = "expired_or_canceled_card" if cls is RefundFailed else "customer_cancelled"
+    return cls(**facts, occurred_at=datetime.now(UTC), amount=amount, reason=reason)
 
 
 @pytest.fixture(scope="module")

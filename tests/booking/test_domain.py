@@ -1,19 +1,15 @@
-"""The heart: every status with every trigger, and the rules of money and time."""
+"""The heart: every status with every trigger, the seats, and which tickets can be given back."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from itertools import product
-from zoneinfo import ZoneInfo
+from uuid import UUID
 
 import pytest
 from booking import domain
-from booking.domain import RefundState, Seats, Status, Trigger
+from booking.domain import RefundState, Seats, Status, TicketStatus, Trigger
 from chassis.errors import Conflict, Invalid
-from contracts.money import EXPONENTS, LARGEST_AMOUNT_MINOR, Money
-from hypothesis import given
-from hypothesis import strategies as st
+from contracts.money import Money
 
 P, A, C, X, Z = (
     Status.PENDING_PAYMENT,
@@ -29,12 +25,11 @@ AFTER: dict[Trigger, dict[Status, Status | None]] = {
     Trigger.PAYMENT_FAILED: {P: X, A: X, C: None, X: None, Z: None},
     Trigger.HOLD_ENDED: {P: X, A: None, C: None, X: None, Z: None},
     Trigger.CANCELLATION: {P: Z, A: Z, C: Z, X: None, Z: None},
+    Trigger.TICKETS_GIVEN_BACK: {P: None, A: None, C: C, X: None, Z: None},
+    Trigger.EVENT_CANCELLED: {P: Z, A: Z, C: Z, X: None, Z: None},
 }
 
-START = datetime(2027, 3, 1, 19, tzinfo=UTC)
-DEFAULT_TIERS = [(48, 100), (24, 50)]
-
-minor = st.integers(0, LARGEST_AMOUNT_MINOR)
+ONE, TWO, THREE = (UUID(int=number) for number in (1, 2, 3))
 
 
 @pytest.mark.parametrize(("status", "trigger"), list(product(Status, Trigger)))
@@ -48,6 +43,11 @@ def test_every_pair_is_decided(status: Status, trigger: Trigger) -> None:
         domain.next_status(status, trigger)
     assert refused.value.extra == {"state": status}
     assert trigger in refused.value.detail
+
+
+def test_a_cancelled_event_ends_what_is_not_over() -> None:
+    """Its batches look for exactly the states in which a ticket still occupies a seat."""
+    assert set(domain.ENDED_BY_EVENT) == {status for status in Status if sum(domain.OCCUPIES[status])}
 
 
 def test_nothing_leads_out_of_cancelled() -> None:
@@ -66,83 +66,6 @@ def test_seats_follow_the_status(before: Status, after: Status) -> None:
 def test_a_free_booking_is_confirmed_at_once() -> None:
     assert domain.first_status(Money(0, "EUR")) is C
     assert domain.first_status(Money(1, "EUR")) is P
-
-
-@pytest.mark.parametrize(
-    ("now", "cancelled_at", "state"),
-    [
-        (START - timedelta(seconds=1), None, None),
-        (START, None, "started"),
-        (START + timedelta(days=1), None, "started"),
-        (START - timedelta(days=9), START - timedelta(days=10), "cancelled"),
-    ],
-)
-def test_sales_end_at_the_start_or_the_cancellation(
-    now: datetime, cancelled_at: datetime | None, state: str | None
-) -> None:
-    if state is None:
-        domain.sales_open(now, START, cancelled_at)
-        return
-    with pytest.raises(Conflict) as refused:
-        domain.sales_open(now, START, cancelled_at)
-    assert refused.value.extra == {"state": state}
-
-
-def test_a_customer_cancels_until_the_start() -> None:
-    domain.customer_may_cancel(START - timedelta(microseconds=1), START, C)
-    with pytest.raises(Conflict):
-        domain.customer_may_cancel(START, START, C)
-
-
-@pytest.mark.parametrize(
-    ("gross", "rate", "tax"),
-    [(11900, 1900, 1900), (4200, 1900, 671), (4200, 700, 275), (1, 1900, 0), (0, 1900, 0), (4200, 0, 0), (3, 10000, 1)],
-)
-def test_tax_is_within_the_price(gross: int, rate: int, tax: int) -> None:
-    """3 at 100 %: net 1.5 is rounded up to 2, so the tax is 1."""
-    assert domain.tax_included(gross, rate) == tax
-
-
-@given(gross=minor, rate=st.integers(0, 10_000))
-def test_net_is_rounded_half_up(gross: int, rate: int) -> None:
-    net = gross - domain.tax_included(gross, rate)
-    exact = Fraction(gross * 10_000, 10_000 + rate)
-    assert -Fraction(1, 2) < net - exact <= Fraction(1, 2)
-    assert 0 <= net <= gross
-
-
-@given(st.lists(st.integers(0, LARGEST_AMOUNT_MINOR // 20), max_size=20), st.sampled_from(["EUR", "JPY", "HUF"]))
-def test_the_price_is_the_sum_of_the_tickets(amounts: list[int], currency: str) -> None:
-    assert domain.price_of(amounts, currency) == Money(sum(amounts), currency)
-
-
-@pytest.mark.parametrize(("amounts", "currency"), [([LARGEST_AMOUNT_MINOR, 1], "EUR"), ([150], "ISK"), ([1], "UGX")])
-def test_a_price_that_cannot_be_charged_is_refused(amounts: list[int], currency: str) -> None:
-    with pytest.raises(Invalid, match="items"):
-        domain.price_of(amounts, currency)
-
-
-@given(minor, minor, st.sampled_from(sorted(EXPONENTS)), st.sampled_from(sorted(EXPONENTS)))
-def test_only_the_exact_price_pays(paid: int, price: int, paid_in: str, priced_in: str) -> None:
-    amount, wanted = Money(paid, paid_in), Money(price, priced_in)
-    if amount == wanted:
-        domain.pays(amount, wanted)
-        return
-    with pytest.raises(domain.PaymentMismatch):
-        domain.pays(amount, wanted)
-
-
-@pytest.mark.parametrize("tiers", [[], [(0, 100)], DEFAULT_TIERS, [(72, 100), (48, 60), (0, 10)]])
-def test_falling_tiers_are_taken(tiers: list[tuple[int, int]]) -> None:
-    domain.check_tiers(tiers)
-
-
-@pytest.mark.parametrize(
-    "tiers", [[(24, 50), (48, 100)], [(48, 50), (24, 50)], [(48, 100), (48, 50)], [(48, 50), (24, 60)]]
-)
-def test_tiers_that_do_not_fall_are_refused(tiers: list[tuple[int, int]]) -> None:
-    with pytest.raises(Invalid, match="must both fall"):
-        domain.check_tiers(tiers)
 
 
 @pytest.mark.parametrize(
@@ -170,49 +93,33 @@ def test_what_the_customer_sees_of_refunds(
     assert state is expected
 
 
+@pytest.mark.parametrize("status", Status)
+def test_a_ticket_is_worth_what_its_booking_is_until_it_is_given_back(status: Status) -> None:
+    worth = {P: TicketStatus.HELD, A: TicketStatus.HELD, C: TicketStatus.VALID, X: TicketStatus.EXPIRED}
+    assert domain.ticket_status(status, given_back=False) is worth.get(status, TicketStatus.CANCELLED)
+    assert domain.ticket_status(status, given_back=True) is TicketStatus.CANCELLED
+
+
 @pytest.mark.parametrize(
-    ("zone", "local", "fold", "expected"),
-    [
-        ("Europe/Berlin", "2027-07-01T20:00", None, "2027-07-01T18:00"),
-        ("Europe/Berlin", "2027-10-31T02:30", None, "2027-10-31T00:30"),
-        ("Europe/Berlin", "2027-10-31T02:30", 0, "2027-10-31T00:30"),
-        ("Europe/Berlin", "2027-10-31T02:30", 1, "2027-10-31T01:30"),
-        ("Europe/Berlin", "2027-07-01T20:00", 1, "2027-07-01T18:00"),
-        ("Europe/Berlin", "2027-03-28T03:00", None, "2027-03-28T01:00"),
-        ("Australia/Lord_Howe", "2027-04-04T01:45", 1, "2027-04-03T15:15"),
-        ("Pacific/Apia", "2011-12-31T00:00", None, "2011-12-30T10:00"),
-        ("UTC", "2028-02-29T12:00", None, "2028-02-29T12:00"),
-    ],
+    ("asked", "expected"), [([], (ONE, TWO)), ([TWO], (TWO,)), ([TWO, ONE], (ONE, TWO)), ([ONE], (ONE,))]
 )
-def test_local_times_are_resolved(zone: str, local: str, fold: int | None, expected: str) -> None:
-    """Berlin shows 02:30 twice on the last Sunday of October; Lord Howe puts its clocks back by half an hour."""
-    found = domain.instant("local_start", datetime.fromisoformat(local), ZoneInfo(zone), fold)
-    assert found == datetime.fromisoformat(expected).replace(tzinfo=UTC)
-    assert found.tzinfo is UTC
+def test_tickets_that_are_left_can_be_given_back(asked: list[UUID], expected: tuple[UUID, ...]) -> None:
+    """None named: all that are left."""
+    assert domain.given_back(asked, [ONE, TWO, THREE], [ONE, TWO]) == expected
 
 
-@pytest.mark.parametrize("fold", [None, 0, 1])
+@pytest.mark.parametrize("asked", [[THREE], [ONE, THREE]])
+def test_a_ticket_is_given_back_once(asked: list[UUID]) -> None:
+    """What is left is named, and nothing of the request is done."""
+    with pytest.raises(Conflict) as refused:
+        domain.given_back(asked, [ONE, TWO, THREE], [ONE, TWO])
+    assert refused.value.extra == {"state": "given_back", "left": [str(ONE), str(TWO)]}
+
+
 @pytest.mark.parametrize(
-    ("zone", "local"), [("Europe/Berlin", "2027-03-28T02:30"), ("Pacific/Apia", "2011-12-30T12:00")]
+    ("asked", "field"),
+    [([UUID(int=9)], "ticket_ids.0"), ([ONE, ONE], "ticket_ids.1"), ([ONE, UUID(int=9)], "ticket_ids.1")],
 )
-def test_skipped_local_times_are_refused(zone: str, local: str, fold: int | None) -> None:
-    """Clocks go from 02:00 to 03:00; Samoa had no 30 December 2011 at all."""
-    with pytest.raises(Invalid, match="local_end: does not exist"):
-        domain.instant("local_end", datetime.fromisoformat(local), ZoneInfo(zone), fold)
-
-
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1)), st.sampled_from(["Europe/Berlin", "America/New_York"]))  # noqa: DTZ001  # wall-clock times have no zone
-def test_a_resolved_time_shows_what_was_asked(local: datetime, zone: str) -> None:
-    known = ZoneInfo(zone)
-    try:
-        found = domain.instant("local_start", local, known, None)
-    except Invalid:
-        return
-    assert found.astimezone(known).replace(tzinfo=None, fold=0) == local
-
-
-def test_an_event_ends_after_its_start() -> None:
-    domain.check_times(START, START + timedelta(seconds=1))
-    for end in (START, START - timedelta(hours=1)):
-        with pytest.raises(Invalid, match="local_end"):
-            domain.check_times(START, end)
+def test_what_is_no_ticket_of_the_booking_is_refused(asked: list[UUID], field: str) -> None:
+    with pytest.raises(Invalid, match=field):
+        domain.given_back(asked, [ONE, TWO, THREE], [ONE, TWO])

@@ -13,9 +13,9 @@ from contracts.booking import BookingConfirmed, BookingExpired, SeatsSecured, Se
 from contracts.event import Event
 from contracts.money import Money
 from contracts.payment import PaymentAuthorized, PaymentFailed, PaymentSucceeded
-from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed, RefundSettledManually
 
-from tests.booking.conftest import TICKET, BoxOffice, Payment, payment_of
+from tests.booking.conftest import TICKET, BoxOffice, Payment, payment_of, refund_of
 from tests.support.service import eventually
 
 
@@ -247,12 +247,6 @@ async def parked(office: BoxOffice, event: type[Event], count: int) -> None:
     await eventually(arrived)
 
 
-def refund(booking: dict[str, Any], cls: type[Event], refund_id: UUID, version: int, amount: Money) -> Event:
-    facts = {"refund_id": refund_id, "booking_id": UUID(booking["id"]), "payment_id": uuid4(), "version": version}
-    reason = "customer_cancelled" if cls is RefundCompleted else "expired_or_canceled_card"
-    return cls(**facts, occurred_at=datetime.now(UTC), amount=amount, reason=reason)
-
-
 async def refunded(office: BoxOffice, booking: dict[str, Any]) -> tuple[str, int]:
     read = await office.read(booking)
     return read["refund_state"], read["refunded_minor"]
@@ -263,9 +257,9 @@ async def test_refunds_add_up(office: BoxOffice) -> None:
     booking = payment.booking
     await deliver(office, payment.succeeded())
     assert await refunded(office, booking) == ("none", 0)
-    await deliver(office, refund(booking, RefundCompleted, uuid4(), 2, Money(1200, "EUR")))
+    await deliver(office, refund_of(booking, RefundCompleted, uuid4(), 2, Money(1200, "EUR")))
     assert await refunded(office, booking) == ("partially_refunded", 1200)
-    await deliver(office, refund(booking, RefundCompleted, uuid4(), 2, Money(3000, "EUR")))
+    await deliver(office, refund_of(booking, RefundCompleted, uuid4(), 2, Money(3000, "EUR")))
     assert await refunded(office, booking) == ("refunded", 4200)
 
 
@@ -281,8 +275,26 @@ async def test_the_last_word_on_a_refund_counts(office: BoxOffice, order: tuple[
     newest = 0
     for version in order:
         newest = max(newest, version)
-        await deliver(office, refund(payment.booking, said[version], refund_id, version, Money(4200, "EUR")))
+        await deliver(office, refund_of(payment.booking, said[version], refund_id, version, Money(4200, "EUR")))
         assert await refunded(office, payment.booking) == expected[newest]
+
+
+@pytest.mark.parametrize("order", list(permutations((2, 3, 4))))
+async def test_what_staff_settle_another_way_counts(office: BoxOffice, order: tuple[int, ...]) -> None:
+    """It was sent, came back from the bank, and was paid by hand, all of it or a part: the last version tells, with its amount."""
+    payment = payment_of(await office.book(await office.create_event()))
+    await deliver(office, payment.succeeded())
+    await office.cancel(payment.booking)
+    refund_id = uuid4()
+    said = {
+        2: refund_of(payment.booking, RefundCompleted, refund_id, 2, Money(4200, "EUR")),
+        3: refund_of(payment.booking, RefundFailed, refund_id, 3, Money(4200, "EUR")),
+        4: refund_of(payment.booking, RefundSettledManually, refund_id, 4, Money(4000, "EUR")),
+    }
+    expected = {2: ("refunded", 4200), 3: ("refund_failed", 0), 4: ("partially_refunded", 4000)}
+    for position, version in enumerate(order):
+        await deliver(office, said[version])
+        assert await refunded(office, payment.booking) == expected[max(order[: position + 1])]
 
 
 async def test_a_refund_is_awaited_until_refund_says_that_there_is_none(office: BoxOffice) -> None:
@@ -303,7 +315,7 @@ async def test_more_than_was_paid_never_goes_back(office: BoxOffice) -> None:
     payment = payment_of(await office.book(await office.create_event()))
     await deliver(office, payment.succeeded())
     before = await office.service.parked(RefundCompleted)
-    await office.service.deliver(refund(payment.booking, RefundCompleted, uuid4(), 2, Money(4201, "EUR")))
-    await office.service.deliver(refund(payment.booking, RefundCompleted, uuid4(), 2, Money(100, "USD")))
+    await office.service.deliver(refund_of(payment.booking, RefundCompleted, uuid4(), 2, Money(4201, "EUR")))
+    await office.service.deliver(refund_of(payment.booking, RefundCompleted, uuid4(), 2, Money(100, "USD")))
     await parked(office, RefundCompleted, before + 2)
     assert await refunded(office, payment.booking) == ("none", 0)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from chassis import sql
 from contracts.event import Event
+from contracts.money import Money
+from contracts.refund import RefundCompleted, RefundFailed, RefundSettledManually
 
-from tests.booking.conftest import TICKET, BoxOffice, booking_body, payment_of
+from tests.booking.conftest import TICKET, BoxOffice, booking_body, payment_of, refund_of
 from tests.support.statements import statements_of
 
 STATEMENTS_MAX = 4
@@ -51,3 +55,19 @@ async def test_a_consumed_event_takes_four_statements(office: BoxOffice) -> None
     await office.expire(late.booking)
     assert len(await consumed(office, late.authorized())) <= STATEMENTS_MAX
     assert len(await consumed(office, late.failed())) <= STATEMENTS_MAX
+
+
+async def test_events_of_a_cancelled_event_and_refunds_take_four_statements(office: BoxOffice) -> None:
+    """The capture that ends its booking: the inbox's, the booking's, the change with its message, the seats'."""
+    event = await office.create_event(TICKET, {**TICKET, "name": "Rang"})
+    paid = payment_of(await office.book(event, 2, 2))
+    await office.service.deliver_and_wait(paid.succeeded())
+    held, authorized = [payment_of(await office.book(event, 2, 2)) for _ in range(2)]
+    await office.cancel_event_unswept(event)
+    assert len(await consumed(office, authorized.authorized())) <= STATEMENTS_MAX
+    seen = await consumed(office, held.succeeded())
+    assert len(seen) <= STATEMENTS_MAX
+    assert "UPDATE ticket_types" in seen[-1]
+    for cls in (RefundCompleted, RefundFailed, RefundSettledManually):
+        refund = refund_of(paid.booking, cls, uuid4(), 2, Money(4200, "EUR"))
+        assert len(await consumed(office, refund)) <= STATEMENTS_MAX

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -16,7 +16,7 @@ from booking import stream
 from contracts.money import Money
 from contracts.refund import RefundCompleted
 
-from tests.booking.conftest import BoxOffice, payment_of
+from tests.booking.conftest import BoxOffice, payment_of, refund_of
 from tests.support.service import eventually
 
 
@@ -91,15 +91,7 @@ async def test_a_page_waits_for_the_refund(office: BoxOffice, pages: httpx2.Asyn
     payment = payment_of(await office.book(await office.create_event()))
     await office.service.deliver_and_wait(payment.succeeded())
     await office.cancel(payment.booking)
-    completed = RefundCompleted(
-        refund_id=uuid4(),
-        booking_id=UUID(payment.booking["id"]),
-        payment_id=payment.id,
-        version=2,
-        occurred_at=datetime.now(UTC),
-        amount=Money(4200, "EUR"),
-        reason="customer_cancelled",
-    )
+    completed = refund_of(payment.booking, RefundCompleted, uuid4(), 2, Money(4200, "EUR"))
     seen = []
     async for update in updates(office, pages, payment.booking):
         assert update is not None
