@@ -87,7 +87,7 @@ SEATS = """
     GROUP BY y.id, y.event_id, y.capacity, y.held, y.sold ORDER BY y.id"""
 
 RESTING = "(type = 'payment_intent.created' AND next_attempt_at > now())"
-"""A receipt that is looked at later, in case the answer to our own call was lost. Where it was, the payment is still open and shown as that."""
+"""A receipt that is looked at later, in case the answer to our own call was lost. Where it was, the payment itself is still open."""
 RECEIPTS = f"""
     SELECT event_id, CASE WHEN outcome IS NULL AND {RESTING} THEN 'resting' ELSE outcome END AS outcome, received_at
     FROM receipts WHERE provider = 'stripe' AND received_at >= $1"""  # noqa: S608  # a constant is filled in

@@ -45,7 +45,8 @@ async def slowest_s(stack: Stack, passing: list[Bought]) -> float:
     happened = {row["id"]: row["occurred_at"] for row in events}
     consumed = await stack.rows("booking", CONSUMED, QUEUE, list(happened))
     assert len(consumed) == len(happened) == len(passing)
-    return max((row["consumed_at"] - happened[row["event_id"]]).total_seconds() for row in consumed)
+    waits: list[timedelta] = [row["consumed_at"] - happened[row["event_id"]] for row in consumed]
+    return max(waits).total_seconds()
 
 
 async def parked(stack: Stack) -> list[Json]:
@@ -57,7 +58,7 @@ async def parked(stack: Stack) -> list[Json]:
 
 
 async def test_a_poison_message_is_parked_and_runs_after_the_fix(stack: Stack) -> None:
-    """It is retried and parked while the good ones pass it; an operator looks at it, rehearses it, and sends it back once that goes well."""
+    """It is retried and parked while good ones pass it; an operator looks at it, rehearses it, and sends it back after the fix."""
     event = await stack.shop.create_event("Poison", timedelta(days=3), capacity=50)
     poisoned = await stack.shop.book(event, 1, contact("Planted Name"))
     async with bug(stack, poisoned):
