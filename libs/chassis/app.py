@@ -27,7 +27,7 @@ from chassis.link import BrokerLink
 from chassis.relay import Relay
 from chassis.request_id import RequestIdMiddleware
 from chassis.settings import Role, ServiceSettings, Shared
-from chassis.upkeep import Upkeep
+from chassis.upkeep import Outdated, Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +61,7 @@ def create_service(  # the parts of a service, by name
     routers: Sequence[APIRouter],
     consumers: Consumers,
     parts: Parts = _no_parts,
+    outdated: Outdated = lambda _: (),
     token_signing_key: str | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
@@ -94,7 +95,7 @@ def create_service(  # the parts of a service, by name
             if Role.RELAY in roles:
                 relay = Relay(name, database, broker)
                 database.wake_relay = relay.wake
-                loops += [relay.run(), Upkeep(database, shared.outbox_retention_days).run()]
+                loops += [relay.run(), Upkeep(database, shared.outbox_retention_days, outdated).run()]
             if Role.SWEEPS in roles:
                 loops += [sweep.run() for sweep in sweeps]
             await stack.enter_async_context(_running(loops))

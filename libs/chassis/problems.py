@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from chassis.db import DATABASE_ERRORS, is_outage, reason, sqlstate
 from chassis.errors import Problem, Unavailable
+from chassis.request_id import HEADER as REQUEST_ID_HEADER
 
 log = structlog.get_logger(__name__)
 
@@ -70,4 +71,7 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("request failed", route=request.scope.get("path"), exc_info=error)
-    return problem(500, "Internal error", "Something went wrong on our side; it has been recorded.")
+    # Starlette answers these outside of every middleware, the one that would add the header included.
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    headers = {REQUEST_ID_HEADER: request_id} if request_id else None
+    return problem(500, "Internal error", "Something went wrong on our side; it has been recorded.", headers)

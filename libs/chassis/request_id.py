@@ -15,10 +15,7 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 class RequestIdMiddleware:
-    """Takes the caller's X-Request-ID or makes one, binds it to the logs and returns it.
-
-    Wrap the finished application in it: inside, the answer to an unexpected error would go out without the header.
-    """
+    """Takes the caller's X-Request-ID or makes one, binds it to the logs and returns it."""
 
     def __init__(self, app: ASGIApp, ids: Ids) -> None:
         self.app = app

@@ -1,12 +1,13 @@
-"""What keeps the event log small and its backlog visible."""
+"""What keeps the event log small and its backlog visible, and removes what nobody needs any more."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import Delete, delete, func, select
 
 from chassis import metrics
 from chassis.db import DATABASE_ERRORS, Database, reason, table
@@ -20,11 +21,16 @@ PRUNE_EVERY = timedelta(hours=1)
 KEEP_ANSWERS = timedelta(days=30)
 
 
-class Upkeep:
-    """`run` it as a task. Measures the outbox, and removes published events and old answers when their time is over."""
+Outdated = Callable[[datetime], Sequence[Delete]]
+"""What a service itself removes: statements for that which was done with before an instant."""
 
-    def __init__(self, database: Database, retention_days: int) -> None:
+
+class Upkeep:
+    """`run` it as a task. Measures the outbox, and removes published events, old answers and what `outdated` names."""
+
+    def __init__(self, database: Database, retention_days: int, outdated: Outdated = lambda _: ()) -> None:
         self.database = database
+        self.outdated = outdated
         self.retention = timedelta(days=retention_days)
 
     async def run(self) -> None:
@@ -55,6 +61,8 @@ class Upkeep:
         async with self.database.transaction() as tx:
             await tx.execute(delete(outbox).where(outbox.c.published_at < tx.now - self.retention))
             await tx.execute(delete(answers).where(answers.c.created_at < tx.now - KEEP_ANSWERS))
+            for statement in self.outdated(tx.now - self.retention):
+                await tx.execute(statement)
 
     def _age_s(self, oldest: datetime | None) -> float:
         return (self.database.clock.now() - oldest).total_seconds() if oldest else 0.0

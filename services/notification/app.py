@@ -11,6 +11,7 @@ from chassis.due import Sweep
 from chassis.settings import Shared, load
 from fastapi import FastAPI
 
+from notification import webhooks
 from notification.api import router
 from notification.consumers import consumers
 from notification.crm import Crm
@@ -41,4 +42,12 @@ def create_app(resolver: Resolver | None = None, tls: ssl.SSLContext | None = No
         finally:
             await crm.close()
 
-    return create_service("notification", settings, shared, routers=[router], consumers=consumers, parts=parts)
+    return create_service(
+        "notification",
+        settings,
+        shared,
+        routers=[router],
+        consumers=consumers,
+        parts=parts,
+        outdated=webhooks.outdated,
+    )

@@ -13,7 +13,7 @@ from chassis import audit
 from chassis.crypto import Sealer
 from chassis.db import Transaction, table
 from chassis.errors import Conflict, NotFound
-from sqlalchemy import DateTime, Row, bindparam, delete, func, literal, select, tuple_, update
+from sqlalchemy import DateTime, Delete, Row, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import UUID as SQL_UUID
 from sqlalchemy.dialects.postgresql import insert
@@ -269,3 +269,10 @@ async def _disable(tx: Transaction, endpoint_id: UUID) -> None:
             last_error="the endpoint is disabled",
         )
     )
+
+
+def outdated(before: datetime) -> Sequence[Delete]:
+    """Deliveries that nobody is owed any more, with the bodies that were sent."""
+    deliveries = table(WebhookDelivery)
+    is_over = deliveries.c.status != DeliveryStatus.PENDING
+    return [delete(deliveries).where(is_over, deliveries.c.created_at < before)]

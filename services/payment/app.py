@@ -11,7 +11,7 @@ from chassis.due import Sweep
 from chassis.settings import Shared, load
 from fastapi import FastAPI
 
-from payment import api, jobs, webhooks
+from payment import api, jobs, receipts, webhooks
 from payment.consumers import consumers
 from payment.gateways.stripe import StripeGateway
 from payment.settings import Settings
@@ -47,4 +47,5 @@ def create_app() -> FastAPI:
         routers=[api.router, webhooks.router],
         consumers=consumers,
         parts=parts,
+        outdated=receipts.outdated,
     )

@@ -5,14 +5,15 @@ A receipt gets its outcome in the transaction that applied it, so that one whose
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
 import structlog
 from chassis.crypto import Sealer
 from chassis.db import Database, Transaction, table
-from sqlalchemy import update
+from sqlalchemy import Delete, delete, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import select
 
@@ -237,3 +238,9 @@ async def _failed(tx: Transaction, receipt: Receipt, error: GatewayError) -> Non
 async def _write(tx: Transaction, receipt: Receipt, **values: object) -> None:
     receipts = table(Receipt)
     await tx.execute(update(receipts).where(receipts.c.id == receipt.id).values(**values))
+
+
+def outdated(before: datetime) -> Sequence[Delete]:
+    """Receipts that were done with: the provider repeats a webhook for days, and what it then tells is known by the payment itself."""
+    receipts = table(Receipt)
+    return [delete(receipts).where(receipts.c.outcome.is_not(None), receipts.c.received_at < before)]

@@ -6,7 +6,6 @@ from chassis import problems
 from chassis.ids import SystemIds
 from chassis.request_id import RequestIdMiddleware
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 
@@ -27,8 +26,9 @@ def app() -> FastAPI:
     return app
 
 
-def client_of(app: ASGIApp) -> httpx2.AsyncClient:
-    transport = httpx2.ASGITransport(app=RequestIdMiddleware(app, SystemIds()), raise_app_exceptions=False)
+def client_of(app: FastAPI) -> httpx2.AsyncClient:
+    app.add_middleware(RequestIdMiddleware, ids=SystemIds())
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     return httpx2.AsyncClient(transport=transport, base_url="http://boxoffice.test")
 
 

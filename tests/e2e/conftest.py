@@ -16,19 +16,28 @@ import psutil
 import pytest
 
 from sandbox.story.shop import Shop
+from tests.e2e.collector import Collector
 from tests.e2e.stack import Stack
 from tests.support.stack import BOXOFFICE, RunningStack, running_stack
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def collector() -> Iterator[Collector]:
+    """Takes the spans of the stack that the tests start."""
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[RunningStack]:
     """A running stack. At the end no process of it is left."""
     if given := os.environ.get("TEST_STACK_HOME"):
         environment = {**os.environ, "BOXOFFICE_HOME": given}
         told = subprocess.run([BOXOFFICE, "status", "--json"], env=environment, capture_output=True, check=True)
         yield RunningStack(Path(given), environment, json.loads(told.stdout))
         return
-    with running_stack(tmp_path_factory.mktemp("stack") / "home") as stack:
+    home = tmp_path_factory.mktemp("stack") / "home"
+    with running_stack(home, BOXOFFICE_OTLP_ENDPOINT=collector.address) as stack:
         yield stack
         supervisor = psutil.Process(stack.status["supervisor"])
         processes = [supervisor, *supervisor.children(recursive=True)]

@@ -114,8 +114,7 @@ async def test_one_seat_goes_to_one_of_two_when_the_hold_ends_during_the_payment
     """The provider authorizes, nobody tells us, the hold ends and another wants the seat: one has it and pays, the other never pays."""
     event = await stack.shop.create_event("Too late", timedelta(days=3), capacity=1)
     late = await stack.shop.book(event, 1, contact("Late Buyer"))
-    await stack.provider_control("PUT", "/webhooks", {"on": False})
-    try:
+    async with stack.without_webhooks():
         opened = await stack.shop.open_payment(late)
         await stack.shop.enter_card(opened)
         await end_hold(stack, late)
@@ -126,6 +125,4 @@ async def test_one_seat_goes_to_one_of_two_when_the_hold_ends_during_the_payment
         else:
             assert answer.json()["state"] == "sold_out"
             await stack.with_status(late, "confirmed")
-    finally:
-        await stack.provider_control("PUT", "/webhooks", {"on": True})
     await stack.verify()

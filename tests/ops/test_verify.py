@@ -123,6 +123,19 @@ async def test_waiting_ends_when_all_is_consumed(settings: Settings, execute: Ex
     await execute("notification", "DELETE FROM inbox")
 
 
+async def test_a_webhook_that_rests_is_not_waited_for(settings: Settings, execute: Execute) -> None:
+    """That an intent was created is looked at late, in case our own call was not answered: until then it holds nothing up."""
+    write = """INSERT INTO receipts (id, provider, event_id, type, body, received_at, next_attempt_at)
+               VALUES ($1, 'stripe', 'evt_1', 'payment_intent.created', 'sealed', $2, $3)"""
+    now, said = datetime.now(UTC), list[str]()
+    await execute("payment", write, new_id(), now, now + timedelta(minutes=1))
+    assert await until_settled(settings, 10, kept_since(now, RETENTION), said.append)
+    await execute("payment", "UPDATE receipts SET received_at = now() - interval '2 minutes'")
+    assert not await until_settled(settings, 0.1, kept_since(now, RETENTION), said.append)
+    assert "1 webhooks to apply" in said[0]
+    await execute("payment", "DELETE FROM receipts")
+
+
 async def test_another_schema_than_the_codes_is_exit_2(settings: Settings, execute: Execute) -> None:
     await execute("refund", "ALTER TABLE inbox RENAME TO inbox_away")
     report = await look(settings)
@@ -150,3 +163,15 @@ async def test_a_parked_message_whose_queue_is_gone_stays_parked(settings: Setti
         }
         await channel.queue_delete("payment.booking-placed.parked")
     await declare(settings.broker_url.get_secret_value(), topology(RETRY_DELAYS_MS))
+
+
+async def test_the_digits_of_a_trace_are_no_card_number(settings: Settings, execute: Execute) -> None:
+    """A trace's id is random hex: now and then it holds the digits of a valid card. Anywhere else they are told."""
+    digits = "4242424242424242"
+    now = datetime.now(UTC)
+    await execute("payment", WRITE, new_id(), new_id(), now, now)
+    await execute("payment", f"UPDATE outbox SET traceparent = '00-a{digits}bcdef0123456789-{digits}-01'")
+    assert [found for found in (await look(settings)).differences if found.check == "X4"] == []
+    await execute("payment", f'UPDATE outbox SET body = \'{{"card": "{digits}"}}\'')
+    assert [found.check for found in (await look(settings)).differences if found.check == "X4"] == ["X4"]
+    await execute("payment", "DELETE FROM outbox")

@@ -272,6 +272,7 @@ async def test_a_line_of_the_access_log_tells_the_request_and_no_secret(
     assert line["client"] == "127.0.0.1"
     assert line["service_status"] == "200"
     assert line["seconds"] >= 0
+    assert (await client.get("/api/events/planted%40example.org")).status_code == 200
     assert "planted" not in gateway.logs.lower()
 
 
