@@ -296,6 +296,7 @@ class Specimen:
         refund["version"] = self._tell("refund.failed.v1", refund["id"], booking["id"])
         facts = {"amount": {"amount_minor": amount, "currency": CURRENCY}}
         self._mail(booking["id"], Template.REFUND_FAILED, f"refund/{refund['id']}/3", facts)
+        self._mail(booking["id"], Template.STAFF_REFUND_FAILED, f"refund/{refund['id']}/3", facts)
 
     def _expired(self, *, seats_gone: bool) -> UUID:
         """Never paid: the hold lapsed, or a late authorization found no seats and was voided."""

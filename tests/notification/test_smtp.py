@@ -60,7 +60,9 @@ class Script:
 async def attempt(*answers: str | None) -> tuple[MessageTrigger, bool]:
     server = await asyncio.start_server(Script(*answers), "127.0.0.1", 0)
     async with server:
-        outcome = await mailer(server.sockets[0].getsockname()[1]).hand_over(MAIL)
+        sending = mailer(server.sockets[0].getsockname()[1])
+        outcome = await sending.hand_over(MAIL)
+        await sending.close()
     return outcome.trigger, outcome.unsure
 
 
