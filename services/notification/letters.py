@@ -108,7 +108,7 @@ def _words(story: Story) -> dict[str, Any]:
         "facts": facts,
         "date": day(story.event.starts_at, zone),
         "time": span(story.event.starts_at, story.event.ends_at, zone),
-        "cut_offs": [_shown(cut, zone) for cut in cut_offs(story.tiers, story.counted_from)],
+        "cut_offs": [_shown(cut, zone) for cut in _cut_offs(story)],
         "fee": Money(story.policy.fee_minor, story.total.currency) if story.policy else None,
         "full_refund_until": story.full_refund_until and instant(story.full_refund_until, zone),
     }
@@ -124,6 +124,15 @@ def _words(story: Story) -> dict[str, Any]:
         words["received"] = instant(received_at, zone, seconds=True)
         words["percent"] = story.percent_back(received_at) if story.policy else None
     return words
+
+
+def _cut_offs(story: Story) -> list[CutOff]:
+    """Those that still mean something: while a move gives everything back, the policy does not matter."""
+    by_policy, until = cut_offs(story.tiers, story.counted_from), story.full_refund_until
+    if until is None:
+        return by_policy
+    window = [] if story.template is Template.EVENT_MOVED else [CutOff(until, 100)]
+    return window + [cut for cut in by_policy if cut.until > until]
 
 
 def _shown(cut: CutOff, zone: ZoneInfo) -> dict[str, Any]:

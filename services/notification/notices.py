@@ -39,7 +39,7 @@ _SAID: Mapping[Template, Said] = {
         "A payment is disputed: {amount}",
         "Deadline",
         "warn",
-        "The buyer's bank asks the money back. Evidence is accepted until the deadline only. Refunds of this payment wait until the "
+        "The buyer's bank asks for the money back. Evidence is accepted until the deadline only. Refunds of this payment wait until the "
         "dispute is closed.",
     ),
     Template.STAFF_DISPUTE_CLOSED: Said("A dispute over {amount} was {outcome}", "Closed", "calm", ""),
@@ -66,7 +66,7 @@ def notice_words(notice: Notice) -> dict[str, Any]:
         text = _OUTCOMES[facts["outcome"]]
     elif notice.template is Template.STAFF_CAMPAIGN_FINISHED:
         text = (
-            f"{_bookings(facts['failed'])} could not be refunded and wait for you as cases."
+            f"{_bookings(facts['failed'])} could not be refunded and {'is' if facts['failed'] == 1 else 'are'} left to you."
             if facts["failed"]
             else "Every booking has been refunded. There is nothing left to do."
         )
@@ -95,7 +95,7 @@ def _rows(notice: Notice, amount: str) -> list[tuple[str, str]]:
         rows.append(("To refund", _bookings(facts["bookings"])))
     if "refunded" in facts:
         rows += [("Refunded", _bookings(facts["refunded"])), ("With staff", _bookings(facts["failed"]))]
-    rows += [("Total", money(Money(**total))) for total in facts.get("totals", ())]
+    rows += [(f"Total {total['currency']}", money(Money(**total))) for total in facts.get("totals", ())]
     ids = {"Booking": notice.booking_id, "Refund": facts.get("refund_id"), "Dispute": facts.get("dispute_id")}
     return rows + [(name, str(value)) for name, value in (ids | {"Event": facts.get("event_id")}).items() if value]
 

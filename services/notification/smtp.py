@@ -10,7 +10,6 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.headerregistry import Address
-from email.message import EmailMessage
 from email.policy import SMTP as POLICY
 from email.policy import SMTPUTF8
 
@@ -18,6 +17,7 @@ import idna
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from aiosmtplib.errors import SMTPDataError, SMTPRecipientRefused, SMTPSenderRefused
 
+from notification.composer import Composed
 from notification.domain import MessageTrigger
 from notification.outgoing import Outcome
 from notification.settings import Settings
@@ -66,10 +66,10 @@ def address_of(name: str, email: str) -> Address:
     return Address(name, local, domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii"))
 
 
-def envelope(message: EmailMessage, sender: Address, recipient: Address) -> Envelope:
+def envelope(message: Composed, sender: Address, recipient: Address) -> Envelope:
     """The bytes to send. Only an address with a local part beyond ASCII asks the server for SMTPUTF8 (RFC 6531)."""
     needs_utf8 = not (sender.addr_spec + recipient.addr_spec).isascii()
-    content = message.as_bytes(policy=SMTPUTF8 if needs_utf8 else POLICY)
+    content = message.content(SMTPUTF8 if needs_utf8 else POLICY)
     return Envelope(sender.addr_spec, recipient.addr_spec, content, needs_utf8)
 
 
