@@ -267,7 +267,7 @@ class Office:
 
         return await eventually(more)
 
-    async def messages(self, booking_id: UUID) -> list[Any]:
+    async def messages(self, booking_id: UUID | None) -> list[Any]:
         """The rows of a booking's mails, oldest first."""
         messages = table(Message)
         async with self.running.database.transaction() as tx:
@@ -276,7 +276,7 @@ class Office:
             )
             return list(found.all())
 
-    async def message_once(self, booking_id: UUID, **values: Any) -> Any:
+    async def message_once(self, booking_id: UUID | None, **values: Any) -> Any:
         """The booking's one mail as a row, once its columns have these values."""
 
         async def there() -> Any:

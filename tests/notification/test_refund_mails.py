@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,7 +21,20 @@ from contracts.refund import (
     RefundSettledManually,
 )
 
-from tests.notification.conftest import EMAIL, NAME, STAFF, STARTS_AT, TICKETS, Office, html_of, plain
+from tests.conftest import Vhost
+from tests.notification.conftest import (
+    EMAIL,
+    NAME,
+    STAFF,
+    STARTS_AT,
+    TICKETS,
+    Mailbox,
+    Names,
+    Office,
+    html_of,
+    plain,
+)
+from tests.support.service import running_service
 
 GIVEN_BACK, REMAINING = (UUID(ticket["line_id"]) for ticket in TICKETS)
 
@@ -176,6 +190,31 @@ async def test_the_figures_of_a_campaign_go_to_staff_once(office: Office) -> Non
     assert "1 booking could not be refunded and is left to you" in plain(second)
     assert first["References"] == second["References"]
     assert len(office.mailbox.to_staff(event_id)) == 2
+
+
+async def test_without_an_address_staff_are_not_written_to_and_the_row_says_why(
+    postgres_url: str, new_vhost: Callable[[str], Vhost], mail_server: tuple[Mailbox, int]
+) -> None:
+    mailbox, port = mail_server
+    event_id = uuid4()
+    async with running_service(
+        "notification",
+        postgres_url,
+        new_vhost("nobody"),
+        NOTIFICATION_SMTP_HOST="127.0.0.1",
+        NOTIFICATION_SMTP_PORT=str(port),
+        NOTIFICATION_SMTP_STARTTLS="false",
+        NOTIFICATION_MAIL_FROM="tickets@northlight.example",
+        NOTIFICATION_STAFF_ADDRESS="",
+    ) as running:
+        office = Office(running, mailbox, Names())
+        started = RefundCampaignStarted(
+            version=1, bookings=1, event_id=event_id, name="x", occurred_at=datetime.now(UTC), totals=()
+        )
+        await running.deliver_and_wait(started)
+        row = await office.message_once(None, status="suppressed")
+        assert row.last_error == "NOTIFICATION_STAFF_ADDRESS is not set"
+    assert mailbox.to_staff(event_id) == []
 
 
 async def test_a_mail_to_staff_does_not_wait_for_one_to_the_buyer(office: Office) -> None:

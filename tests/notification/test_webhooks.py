@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import notification
 import pytest
 from chassis.db import table
 from contracts.booking import BookingCancelled, BookingExpired, EventRescheduled, TicketsCancelled
@@ -25,7 +28,7 @@ from contracts.refund import (
 )
 from notification.domain import WEBHOOK_DELAYS
 from notification.models import WebhookDelivery
-from notification.payloads import TYPES
+from notification.payloads import TOLD, TYPES, type_of
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
@@ -62,6 +65,16 @@ async def test_every_event_is_told_signed_and_without_the_buyer(office: Office, 
     moved = next(body["data"] for body in bodies if body["type"] == "booking.event_rescheduled")
     assert moved["starts_at"] == "2031-03-29T19:00:00Z"
     assert (moved["previous_starts_at"], moved["timezone"]) == ("2031-03-28T19:00:00Z", "Europe/Berlin")
+
+
+def test_the_readme_names_each_type_and_its_fields() -> None:
+    rows = re.findall(
+        r"^\| `([a-z_.]+)` \| `(\w+)` \|(.*)\|$", (Path(notification.__file__).parent / "README.md").read_text(), re.M
+    )
+    documented = {name: set(re.findall(r"`(\w+)`", fields)) for name, _, fields in rows}
+    assert set(documented) == TYPES
+    for event, told in TOLD.items():
+        assert told.fields <= documented[type_of(event)], event
 
 
 async def test_an_endpoint_is_told_only_what_it_asked_for(office: Office, crm: Receiver, other_crm: Receiver) -> None:
