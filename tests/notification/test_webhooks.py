@@ -69,7 +69,9 @@ async def test_every_event_is_told_signed_and_without_the_buyer(office: Office, 
 
 def test_the_readme_names_each_type_and_its_fields() -> None:
     rows = re.findall(
-        r"^\| `([a-z_.]+)` \| `(\w+)` \|(.*)\|$", (Path(notification.__file__).parent / "README.md").read_text(), re.M
+        r"^\| `([a-z_.]+)` \| `(\w+)` \|(.*)\|$",
+        (Path(notification.__file__).parent / "README.md").read_text(),
+        re.MULTILINE,
     )
     documented = {name: set(re.findall(r"`(\w+)`", fields)) for name, _, fields in rows}
     assert set(documented) == TYPES
