@@ -352,6 +352,12 @@ PEOPLE = (
         "UPDATE messages SET facts = jsonb_set(facts, '{amount,amount_minor}', '1')"
         " WHERE template = 'refund_sent' AND booking_id = :half_back",
     ),
+    Corruption(
+        "V1",
+        "a confirmed booking was not told of a move",
+        "notification",
+        "DELETE FROM messages WHERE booking_id = :confirmed AND template = 'event_moved'",
+    ),
     Corruption("V1", "a sent mail never arrived", outside=_mail_gone),
     Corruption("V1", "a mail arrived twice", outside=_mail_twice),
     Corruption(

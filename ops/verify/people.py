@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from contracts.catalogue import EVENTS, queue_name
 from notification.domain import DeliveryStatus, MessageStatus, Template
-from notification.payloads import TYPES, type_of
+from notification.payloads import TYPES, type_of, webhook_id_of
 
 from ops.verify.reading import Consumption
-from ops.verify.records import CrmCall, Delivery, Dossier, Endpoint, Message, Terms, Told
+from ops.verify.records import CrmCall, Delivery, Dossier, Endpoint, EventMove, Message, Terms, Told
 from ops.verify.report import Difference, Kind
 
 QUEUEING = timedelta(minutes=15)
@@ -20,37 +21,77 @@ QUEUEING = timedelta(minutes=15)
 
 RESEND = "POST /notifications/{id}/resend, once the reason is gone"
 MAILED = {
-    "booking.confirmed.v1": Template.CONFIRMATION,
-    "booking.cancelled.v1": Template.BOOKING_CANCELLED,
-    "refund.completed.v1": Template.REFUND_SENT,
-    "refund.failed.v1": Template.REFUND_FAILED,
-    "refund.declined.v1": Template.NOTHING_TO_REFUND,
+    "booking.confirmed.v1": (Template.CONFIRMATION,),
+    "booking.tickets-cancelled.v1": (Template.TICKETS_CANCELLED,),
+    "booking.cancelled.v1": (Template.BOOKING_CANCELLED,),
+    "payment.dispute-opened.v1": (Template.STAFF_DISPUTE_OPENED,),
+    "payment.dispute-closed.v1": (Template.STAFF_DISPUTE_CLOSED,),
+    "refund.awaiting-approval.v1": (Template.STAFF_APPROVAL,),
+    "refund.completed.v1": (Template.REFUND_SENT,),
+    "refund.failed.v1": (Template.REFUND_FAILED, Template.STAFF_REFUND_FAILED),
+    "refund.settled-manually.v1": (Template.REFUND_SETTLED,),
+    "refund.declined.v1": (Template.NOTHING_TO_REFUND,),
 }
-"""Events that always have a mail. A void has one where the seats were gone, an expiry after a failed attempt."""
+"""Events that always have mails. A void has one where the seats were gone, an expiry after a failed attempt, a move for each booking that
+was confirmed before it. Mails to staff are rows also where no address of theirs is set.
+"""
 
-ABOUT_BOOKING = frozenset({"booking.placed.v1", "booking.confirmed.v1", "booking.expired.v1", "booking.cancelled.v1"})
+ABOUT_BOOKING = frozenset(
+    {
+        "booking.placed.v1",
+        "booking.confirmed.v1",
+        "booking.tickets-cancelled.v1",
+        "booking.expired.v1",
+        "booking.cancelled.v1",
+    }
+)
 
 MailKey = tuple[str, str]
 """Template and cause."""
 
+Moves = Mapping[UUID, Sequence[EventMove]]
+"""By the event that was moved, in the order of their versions."""
 
-def expected_mails(dossier: Dossier) -> tuple[set[MailKey], set[MailKey]]:
-    """Mails that must be, and beyond them those that may be: which of two events came first decides on an expiry's."""
+
+def moves_of(rows: Iterable[EventMove]) -> Moves:
+    """Rows as checks look them up."""
+    found: dict[UUID, list[EventMove]] = {}
+    for row in rows:
+        found.setdefault(row.event_id, []).append(row)
+    return found
+
+
+def expected_mails(dossier: Dossier, moves: Sequence[EventMove] = ()) -> tuple[set[MailKey], set[MailKey]]:
+    """Mails that must be, and beyond them those that may be: which of two events came first decides on an expiry's and a move's."""
     must: set[MailKey] = set()
     may: set[MailKey] = set()
     subjects: list[tuple[UUID, Iterable[Told]]] = [(refund.id, refund.told) for refund in dossier.refunds]
     if dossier.booking is not None:
         subjects.append((dossier.booking.id, dossier.booking.told))
+    if dossier.payment is not None:
+        subjects.append((dossier.payment.id, dossier.payment.told))
     for subject, told in subjects:
         for event in told:
-            if (template := MAILED.get(event.type)) is not None:
-                must.add((template, f"{EVENTS[event.type].publisher}/{subject}/{event.version}"))
+            cause = f"{EVENTS[event.type].publisher}/{subject}/{event.version}"
+            must |= {(template, cause) for template in MAILED.get(event.type, ())}
     if (payment := dossier.payment) is not None:
         for event in payment.told:
             if event.detail == "seats_unavailable":
                 must.add((Template.PAYMENT_VOIDED, f"payment/{payment.id}/{event.version}"))
     _add_expiries(dossier, must, may)
+    _add_moves(dossier, moves, must, may)
     return must, may
+
+
+def _add_moves(dossier: Dossier, moves: Sequence[EventMove], must: set[MailKey], may: set[MailKey]) -> None:
+    """The newest move is owed to a booking that was confirmed before it and still is. All others depend on what was seen first."""
+    booking = dossier.booking
+    if booking is None or booking.confirmed_at is None:
+        return
+    for move in moves:
+        key = (Template.EVENT_MOVED, f"booking/{move.event_id}/{move.version}")
+        owed = move is moves[-1] and booking.status == "confirmed" and booking.confirmed_at < move.occurred_at
+        (must if owed else may).add(key)
 
 
 def _add_expiries(dossier: Dossier, must: set[MailKey], may: set[MailKey]) -> None:
@@ -64,16 +105,18 @@ def _add_expiries(dossier: Dossier, must: set[MailKey], may: set[MailKey]) -> No
             (must if event is about[-1] else may).add(key)
 
 
-def mails(dossier: Dossier, terms: Terms) -> Iterator[Difference]:
+def mails(dossier: Dossier, terms: Terms, moves: Moves = MappingProxyType({})) -> Iterator[Difference]:
     """V1 and V2 by the rows."""
     if dossier.booking is None or dossier.booking_id < terms.kept_since:
         return
-    must, may = expected_mails(dossier)
+    moved = moves.get(dossier.booking.event_id, ())
+    must, may = expected_mails(dossier, moved)
     found = {(message.template, message.cause): message for message in dossier.messages}
     latest = max(
         (row.updated_at for row in (dossier.payment, *dossier.refunds) if row), default=dossier.booking.placed_at
     )
     latest = max(latest, dossier.booking.received_at or latest, dossier.booking.confirmed_at or latest)
+    latest = max([latest, *(move.occurred_at for move in moved)])
     for template, cause in sorted(must - found.keys()):
         if terms.due(latest, QUEUEING):
             yield Difference(
@@ -134,6 +177,10 @@ class Mailbox:
                     "V1", Kind.MAIL_DUPLICATE, subject, f"at most {message.attempts}, one an attempt", found, "none"
                 )
 
+    def to_staff(self, messages: Iterable[Message]) -> None:
+        """Takes the mails that are about no booking."""
+        self._known.update(message.message_id for message in messages if message.message_id is not None)
+
     def rest(self) -> Iterator[Difference]:
         """V2: nothing was delivered that no row speaks of."""
         for message_id in self._copies.keys() - self._known:
@@ -155,7 +202,7 @@ class Announcements:
         contract = EVENTS[event.type]
         if (name := type_of(contract)) not in TYPES or queue_name("notification", contract) not in row.consumers:
             return
-        webhook_id = f"evt_{event.subject.hex}_{event.version}"
+        webhook_id = webhook_id_of(contract, event.subject, event.version)
         for endpoint in self._active:
             wants = name in endpoint.event_types and event.occurred_at > endpoint.created_at
             if wants and (endpoint.id, webhook_id) not in self._owed:

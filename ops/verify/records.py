@@ -151,6 +151,15 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True)
+class EventMove:
+    """An EventRescheduled in booking's outbox."""
+
+    event_id: UUID
+    version: int
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MailBooking:
     """A booking as notification knows it."""
 
@@ -160,10 +169,10 @@ class MailBooking:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A mail."""
+    """A mail. One to staff about a whole event has no booking."""
 
     id: UUID
-    booking_id: UUID
+    booking_id: UUID | None
     template: str
     cause: str
     facts: dict[str, Any]

@@ -22,7 +22,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from ops.settings import Settings
 from ops.verify import messages, money, outside, people, provider, seats, statements, trust
 from ops.verify.reading import Snapshot, consumption, dossiers, snapshots
-from ops.verify.records import Delivery, Dossier, Endpoint, Leak, Outside, Receipt, Right, Seats, Terms
+from ops.verify.records import (
+    Delivery,
+    Dossier,
+    Endpoint,
+    EventMove,
+    Leak,
+    Message,
+    Outside,
+    Receipt,
+    Right,
+    Seats,
+    Terms,
+)
 from ops.verify.report import Difference, Report
 from ops.verify.waiting import until_settled
 
@@ -141,8 +153,9 @@ async def compare(opened: Inside, read: Callable[[], Awaitable[Outside]], terms:
 async def _by_booking(report: Report, opened: Inside, found: Outside, terms: Terms) -> None:
     shown = None if found.shown is None else provider.Compared(found.shown)
     mailbox = None if found.mailbox is None else people.Mailbox(found.mailbox)
+    moves = people.moves_of(await opened.read["booking"].rows(EventMove, statements.MOVES))
     async for dossier in dossiers(opened.read):
-        for code, count, differences in _checks(dossier, terms):
+        for code, count, differences in _checks(dossier, terms, moves):
             report.note(code, count, differences)
         if shown is not None:
             report.note("P1", 1 + len(dossier.payment_refunds), shown.dossier(dossier, terms))
@@ -155,10 +168,11 @@ async def _by_booking(report: Report, opened: Inside, found: Outside, terms: Ter
         report.note("P3", len(shown.shown.intents) + len(shown.shown.refunds))
         report.note("P4", len(receipts), provider.webhooks(receipts, shown.shown, terms))
     if mailbox is not None and found.mailbox is not None:
+        mailbox.to_staff(await opened.read["notification"].rows(Message, statements.MESSAGES_TO_STAFF))
         report.note("V2", len(found.mailbox), mailbox.rest())
 
 
-def _checks(dossier: Dossier, terms: Terms) -> Iterator[tuple[str, int, Iterator[Difference]]]:
+def _checks(dossier: Dossier, terms: Terms, moves: people.Moves) -> Iterator[tuple[str, int, Iterator[Difference]]]:
     counts = {
         "M1": len(dossier.entries),
         "M2": len(dossier.payment_refunds) + (dossier.payment is not None),
@@ -169,7 +183,7 @@ def _checks(dossier: Dossier, terms: Terms) -> Iterator[tuple[str, int, Iterator
         yield code, counts.get(code, 1), check(dossier, terms)
     yield "S3", 1, seats.hold_in_time(dossier, terms)
     yield "Q4", 1, messages.versions(dossier, terms)
-    yield "V1", len(dossier.messages), people.mails(dossier, terms)
+    yield "V1", len(dossier.messages), people.mails(dossier, terms, moves)
 
 
 async def _by_event(report: Report, opened: Inside, found: Outside, terms: Terms) -> None:

@@ -56,6 +56,7 @@ class Specimen:
         self.failed_later = self._paid(cancelled=self.now, fails=True)
         self.seats_gone = self._expired(seats_gone=True)
         self._catalogue()
+        self._moved()
 
     def new_id(self) -> UUID:
         """Ids grow, as time does."""
@@ -296,6 +297,7 @@ class Specimen:
         refund["version"] = self._tell("refund.failed.v1", refund["id"], booking["id"])
         facts = {"amount": {"amount_minor": amount, "currency": CURRENCY}}
         self._mail(booking["id"], Template.REFUND_FAILED, f"refund/{refund['id']}/3", facts)
+        self._mail(booking["id"], Template.STAFF_REFUND_FAILED, f"refund/{refund['id']}/3", facts)
 
     def _expired(self, *, seats_gone: bool) -> UUID:
         """Never paid: the hold lapsed, or a late authorization found no seats and was voided."""
@@ -321,6 +323,12 @@ class Specimen:
             "notification", "webhook_endpoints", id=self.endpoint_id, url=f"{CRM_URL}/hooks", secret="sealed",  # noqa: S106  # no secret
             event_types=sorted(TYPES), status="active", created_at=self.now - timedelta(days=1),
         )  # fmt: skip
+
+    def _moved(self) -> None:
+        """The event is moved in the end, which is told to the bookings that are confirmed."""
+        version = self._tell("booking.event-rescheduled.v1", self.event_id, self.event_id)
+        for booking_id in (self.confirmed, self.free):
+            self._mail(booking_id, Template.EVENT_MOVED, f"booking/{self.event_id}/{version}")
 
     def _catalogue(self) -> None:
         sold = 2 * sum(booking["status"] == "confirmed" for booking in self.tables["booking"]["bookings"])

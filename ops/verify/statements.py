@@ -46,9 +46,12 @@ REFUNDS = f"""
 
 MAIL_BOOKINGS = "SELECT id, version FROM bookings ORDER BY id"
 
-MESSAGES = """
-    SELECT id, booking_id, template, cause, facts, status, message_id, attempts, created_at, next_attempt_at
-    FROM messages ORDER BY booking_id, seq"""
+_MESSAGES = """
+    SELECT id, booking_id, template, cause, facts, status, message_id, attempts, created_at, next_attempt_at FROM messages"""
+MESSAGES = f"{_MESSAGES} WHERE booking_id IS NOT NULL ORDER BY booking_id, seq"
+MESSAGES_TO_STAFF = f"{_MESSAGES} WHERE booking_id IS NULL ORDER BY seq"
+MOVES = """
+    SELECT subject AS event_id, version, occurred_at FROM outbox WHERE type = 'booking.event-rescheduled.v1' ORDER BY subject, version"""
 
 
 @dataclass(frozen=True)

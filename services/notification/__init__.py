@@ -1,13 +1,17 @@
-"""Tells people and systems what happened: mails to the buyer, signed webhooks to CRM systems.
+"""Tells people and systems what happened: mails to the buyer and to staff, signed webhooks to CRM systems.
 
-owns       bookings (what a mail needs to know), messages, webhook_endpoints, webhook_deliveries
+owns       bookings (what a mail needs to know), moved_events, messages, webhook_endpoints, webhook_deliveries
 publishes  nothing
-consumes   BookingPlaced BookingConfirmed BookingExpired BookingCancelled PaymentAttemptFailed PaymentVoided
-           RefundCompleted RefundFailed RefundDeclined
+consumes   BookingPlaced BookingConfirmed BookingExpired BookingCancelled TicketsCancelled EventRescheduled
+           PaymentAttemptFailed PaymentVoided DisputeOpened DisputeClosed
+           RefundCompleted RefundFailed RefundDeclined RefundAwaitingApproval RefundSettledManually
+           RefundCampaignStarted RefundCampaignFinished
 
-    domain     statuses, transitions, retry schedules, refund cut-offs, which addresses are public: pure
-    service    one function for each event: the facts, the mail and the webhooks that follow from it
+    domain     which mails there are, statuses, transitions, retry schedules, refund cut-offs: pure; addresses: which are public
+    service    one function for each event about a booking: the facts, the mail and the webhooks that follow from it
+    moves      moved events, and the sweep that writes to their bookings; staff: what only staff are written to about
     webhooks   endpoints and deliveries; payloads: what a CRM is told; guard: where a webhook may go; crm: the call
-    letters    a mail's words from facts; composer: the whole message; outgoing: mails as rows; smtp: the call
-    jobs       the sweeps that send both
+    stories    what a mail may tell; letters: its words, notices: those to staff, shown: amounts and times; composer: the whole message
+    outgoing   mails as rows; smtp: the call
+    jobs       the sweeps that send mails and webhooks
 """

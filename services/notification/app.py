@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import structlog
 from chassis.app import Service, create_service
 from chassis.due import Sweep
 from chassis.settings import Shared, load
@@ -18,9 +19,12 @@ from notification.crm import Crm
 from notification.guard import Guard, Resolver, SystemResolver
 from notification.jobs import CallCentre, Lanes, PostOffice
 from notification.letters import Writer
-from notification.models import MAILS
+from notification.models import MAILS, MOVES
+from notification.moves import Rounds
 from notification.settings import Settings, refuse_in_production
 from notification.smtp import Mailer
+
+log = structlog.get_logger(__name__)
 
 
 def create_app(resolver: Resolver | None = None, tls: ssl.SSLContext | None = None) -> FastAPI:
@@ -33,14 +37,22 @@ def create_app(resolver: Resolver | None = None, tls: ssl.SSLContext | None = No
     async def parts(service: Service) -> AsyncIterator[Sequence[Sweep]]:
         sender = settings.sender
         writer = Writer(sender.display_name, shared.public_url)
-        post_office = PostOffice(service.database, service.sealer, Mailer(settings), writer, sender)
+        mailer = Mailer(settings)
+        post_office = PostOffice(service.database, service.sealer, mailer, writer, sender, settings.staff)
+        if settings.staff is None:
+            log.warning("staff are not written to: NOTIFICATION_STAFF_ADDRESS is not set")
         crm = Crm(guard, service.database.clock, tls)
         calls = CallCentre(service.database, service.sealer, crm)
         service.app.state.guard = guard
         try:
-            yield Sweep(MAILS, service.database, post_office.send), Lanes(service.database, calls.drain)
+            yield (
+                Sweep(MAILS, service.database, post_office.send),
+                Sweep(MOVES, service.database, Rounds(service.database).go),
+                Lanes(service.database, calls.drain),
+            )
         finally:
             await crm.close()
+            await mailer.close()
 
     return create_service(
         "notification",

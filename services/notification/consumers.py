@@ -23,7 +23,7 @@ from contracts.refund import (
     RefundSettledManually,
 )
 
-from notification import service
+from notification import moves, service, staff
 
 consumers = Consumers("notification")
 
@@ -75,39 +75,39 @@ async def on_refund_declined(event: RefundDeclined, tx: Transaction) -> None:
 
 @consumers.on(TicketsCancelled)
 async def on_tickets_cancelled(event: TicketsCancelled, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await service.tickets_cancelled(tx, event)
 
 
 @consumers.on(EventRescheduled)
 async def on_event_rescheduled(event: EventRescheduled, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await moves.event_rescheduled(tx, event)
 
 
 @consumers.on(DisputeOpened)
 async def on_dispute_opened(event: DisputeOpened, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await staff.dispute_opened(tx, event)
 
 
 @consumers.on(DisputeClosed)
 async def on_dispute_closed(event: DisputeClosed, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await staff.dispute_closed(tx, event)
 
 
 @consumers.on(RefundAwaitingApproval)
 async def on_refund_awaiting_approval(event: RefundAwaitingApproval, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await staff.refund_awaiting_approval(tx, event)
 
 
 @consumers.on(RefundSettledManually)
 async def on_refund_settled_manually(event: RefundSettledManually, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await service.refund_settled(tx, event)
 
 
 @consumers.on(RefundCampaignStarted)
 async def on_refund_campaign_started(event: RefundCampaignStarted, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await staff.campaign_started(tx, event)
 
 
 @consumers.on(RefundCampaignFinished)
 async def on_refund_campaign_finished(event: RefundCampaignFinished, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await staff.campaign_finished(tx, event)

@@ -18,6 +18,9 @@ from notification.guard import Guard, Target
 
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 3.0
+KEPT_S = 4.0
+"""How long a connection is kept after a call: less than servers commonly keep it, so that none is used while it is being closed."""
+
 ANSWER_BYTES_MAX = 64 * 1024
 """More of an answer is not read. Nothing of it is kept or shown."""
 
@@ -44,22 +47,34 @@ class Answer:
 
 
 class Crm:
-    """The client of all endpoints. No connection is kept: the next call may have to go to another address, or under another name."""
+    """The client of all endpoints.
+
+    A connection is kept for the next call to the same host only: it was opened under that host's name, with its certificate. The guard
+    judges before each call all the same, and a kept connection is taken only if it leads to an address that it has just let through.
+    """
 
     def __init__(self, guard: Guard, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
         self._guard = guard
         self._clock = clock
-        self._client = httpx2.AsyncClient(
-            verify=tls or ssl.create_default_context(),
-            timeout=httpx2.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=None),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._tls = tls or ssl.create_default_context()
+        self._clients: dict[bytes, httpx2.AsyncClient] = {}
 
     async def close(self) -> None:
-        """Ends the client."""
-        await self._client.aclose()
+        """Ends every connection."""
+        for client in self._clients.values():
+            await client.aclose()
+
+    def _client(self, host: bytes) -> httpx2.AsyncClient:
+        """The connections of one host. Hosts are as few as the endpoints that staff have registered."""
+        if host not in self._clients:
+            self._clients[host] = httpx2.AsyncClient(
+                verify=self._tls,
+                timeout=httpx2.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=None),
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=KEPT_S),
+                follow_redirects=False,
+                trust_env=False,
+            )
+        return self._clients[host]
 
     async def call(self, url: str, secret: str, webhook_id: str, body: str) -> Answer:
         """Signs and posts `body`. TIMEOUT_S bounds everything: resolving, connecting, sending, reading."""
@@ -93,7 +108,7 @@ class Crm:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": Webhook(secret).sign(webhook_id, now, body),
         }
-        async with self._client.stream(
+        async with self._client(target.url.raw_host).stream(
             "POST",
             target.url.copy_with(host=address),
             content=body.encode(),

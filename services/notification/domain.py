@@ -1,4 +1,5 @@
-"""The heart of notification: what may happen to a mail and to a webhook, when each is tried again, and until when money goes back.
+"""The heart of notification: which mails there are, what may happen to a mail and to a webhook, when each is tried again, and until when
+money goes back.
 
 Pure: no clock, no database, no network. Instants are aware datetimes.
 """
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,15 +16,32 @@ from chassis.errors import Conflict
 
 
 class Template(StrEnum):
-    """The mails. A plain lapse of an unpaid hold gets none: nobody was charged, and whoever walked away is not written to."""
+    """The mails. A plain lapse of an unpaid hold gets none: nobody was charged, and whoever walked away is not written to.
+
+    Those from STAFF_REFUND_FAILED on go to the organiser's staff, all others to the buyer.
+    """
 
     CONFIRMATION = "confirmation"
+    TICKETS_CANCELLED = "tickets_cancelled"
+    EVENT_MOVED = "event_moved"
     BOOKING_CANCELLED = "booking_cancelled"
     HOLD_EXPIRED = "hold_expired"
     PAYMENT_VOIDED = "payment_voided"
     REFUND_SENT = "refund_sent"
     REFUND_FAILED = "refund_failed"
+    REFUND_SETTLED = "refund_settled"
     NOTHING_TO_REFUND = "nothing_to_refund"
+    STAFF_REFUND_FAILED = "staff_refund_failed"
+    STAFF_APPROVAL = "staff_approval"
+    STAFF_DISPUTE_OPENED = "staff_dispute_opened"
+    STAFF_DISPUTE_CLOSED = "staff_dispute_closed"
+    STAFF_CAMPAIGN_STARTED = "staff_campaign_started"
+    STAFF_CAMPAIGN_FINISHED = "staff_campaign_finished"
+
+    @property
+    def for_staff(self) -> bool:
+        """Whether staff are written to, and not the buyer."""
+        return self.value.startswith("staff_")
 
 
 class MessageStatus(StrEnum):
@@ -46,6 +63,8 @@ class MessageTrigger(StrEnum):
     GIVEN_UP = "not accepted in time"
     UNFIT = "cannot be written"
     ERASED = "recipient erased"
+    OVERTAKEN = "overtaken by a cancellation"
+    NOBODY = "no staff address is set"
 
 
 class DeliveryStatus(StrEnum):
@@ -88,6 +107,8 @@ MESSAGES: Mapping[tuple[MessageStatus, MessageTrigger], MessageStatus] = Mapping
         (MessageStatus.QUEUED, MessageTrigger.GIVEN_UP): MessageStatus.FAILED,
         (MessageStatus.QUEUED, MessageTrigger.UNFIT): MessageStatus.FAILED,
         (MessageStatus.QUEUED, MessageTrigger.ERASED): MessageStatus.SUPPRESSED,
+        (MessageStatus.QUEUED, MessageTrigger.OVERTAKEN): MessageStatus.SUPPRESSED,
+        (MessageStatus.QUEUED, MessageTrigger.NOBODY): MessageStatus.SUPPRESSED,
     }
 )
 
@@ -129,6 +150,17 @@ WEBHOOK_DELAYS = tuple(timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18000,
 
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 
+SECOND_LOOK = timedelta(minutes=1)
+"""Longer than any transaction: a booking whose confirmation was being written when its event moved is seen by then."""
+
+
+def next_look_at(moved_at: datetime, now: datetime, *, more: bool) -> datetime | None:
+    """When to look again for bookings of a moved event that have not been written to; None when all have. `more`: some are left."""
+    if more:
+        return now
+    second = moved_at + SECOND_LOOK
+    return second if now < second else None
+
 
 def next_mail_at(attempts: int, now: datetime) -> datetime | None:
     """When to try again after `attempts` attempts, the last of them at `now`; None when it is given up."""
@@ -166,28 +198,3 @@ def cut_offs(tiers: Iterable[Tier], starts_at: datetime) -> list[CutOff]:
 def percent_back(tiers: Iterable[Tier], starts_at: datetime, received_at: datetime) -> int:
     """What the policy gives for a cancellation received at an instant."""
     return next((cut.percent for cut in cut_offs(tiers, starts_at) if received_at <= cut.until), 0)
-
-
-_GLOBAL_IPV6 = IPv6Network("2000::/3")
-_REFUSED_NETWORKS = (
-    IPv4Network("192.0.0.0/24"),  # IETF protocol assignments (RFC 6890)
-    IPv4Network("192.88.99.0/24"),  # 6to4 relays, withdrawn (RFC 7526)
-    IPv6Network("2002::/16"),  # 6to4 carries any IPv4 address inside (RFC 3056)
-    IPv6Network("3fff::/20"),  # documentation (RFC 9637)
-)
-
-
-def is_public(address: str) -> bool:
-    """Whether `address` is one that a stranger on the Internet could reach. What cannot be read is not public.
-
-    IPv6 is public only in its global unicast range, which leaves out every form that carries an IPv4 address inside (mapped, NAT64).
-    """
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    if not found.is_global or found.is_multicast or found.is_reserved:
-        return False
-    if any(found.version == network.version and found in network for network in _REFUSED_NETWORKS):
-        return False
-    return isinstance(found, IPv4Address) or found in _GLOBAL_IPV6

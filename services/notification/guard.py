@@ -14,7 +14,7 @@ from typing import Protocol
 import httpx2
 from chassis.errors import Invalid
 
-from notification.domain import is_public
+from notification.addresses import is_public
 
 LONGEST_URL = 2000
 PORTS = frozenset({443, 8443})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from email.headerregistry import Address
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 from chassis.crypto import Sealer, Unsealable
@@ -20,14 +22,15 @@ from jinja2 import TemplateError
 from prometheus_client import Counter
 from sqlalchemy import Row
 
-from notification import outgoing, webhooks
+from notification import moves, outgoing, webhooks
 from notification.composer import compose
 from notification.crm import Answer, Crm
 from notification.domain import MessageStatus, MessageTrigger, Template
-from notification.letters import Story, Writer
+from notification.letters import Writer
 from notification.models import WEBHOOKS
 from notification.outgoing import Attempt, Outcome
 from notification.smtp import Envelope, Mailer, address_of, envelope
+from notification.stories import Notice, Story
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +47,9 @@ WEBHOOK_CALLS = Counter(
 CALLS_AT_ONCE = 8
 """To one endpoint: enough to keep up with a sale, too few to be an attack on the receiver."""
 
+CALLS_CLAIMED = 3 * CALLS_AT_ONCE
+"""By one transaction. All of them are over well within a lease, also where each takes as long as a call may."""
+
 
 @dataclass(frozen=True)
 class PostOffice:
@@ -54,6 +60,7 @@ class PostOffice:
     mailer: Mailer
     writer: Writer
     sender: Address
+    staff: Address | None
 
     async def send(self, message_id: UUID) -> None:
         """One attempt at a mail that is due."""
@@ -76,23 +83,35 @@ class PostOffice:
         )
 
     async def _try(self, attempt: Attempt) -> Outcome:
-        if not attempt.booking.contact:
+        message, booking = attempt.message, attempt.booking
+        if message.for_staff and self.staff is None:
+            return Outcome(MessageTrigger.NOBODY, "NOTIFICATION_STAFF_ADDRESS is not set")
+        if booking is not None and not booking.contact and not message.for_staff:
             return Outcome(MessageTrigger.ERASED, "the recipient has been erased")
+        if booking is not None and booking.cancelled and message.template == Template.EVENT_MOVED:
+            return Outcome(MessageTrigger.OVERTAKEN, "the booking has been cancelled since")
         try:
             # In a thread: drawing the codes of a large order takes longer than others should wait for the loop.
             mail = await asyncio.to_thread(self._written, attempt)
         except Unsealable as error:
             return Outcome(MessageTrigger.DEFERRED, f"{error.field} cannot be unsealed")
         except (ValueError, LookupError, TemplateError) as error:
-            log.exception("mail cannot be written", notification=str(attempt.message.id))
+            log.exception("mail cannot be written", notification=str(message.id))
             return Outcome(MessageTrigger.UNFIT, f"the mail cannot be written: {type(error).__name__}")
         return await self.mailer.hand_over(mail)
 
     def _written(self, attempt: Attempt) -> Envelope:
         message, booking = attempt.message, attempt.booking
-        contact = self.sealer.unseal_json(booking.contact, "booking.contact")
-        story = self._story(message, booking, contact["name"])
-        recipient = address_of(contact["name"], contact["email"])
+        story: Story | Notice
+        if message.for_staff:
+            assert self.staff is not None, "it was looked at"
+            recipient, story = self.staff, _notice(attempt)
+        else:
+            assert booking is not None, "only mails to staff are about no booking"
+            contact = self.sealer.unseal_json(booking.contact, "booking.contact")
+            recipient = address_of(contact["name"], contact["email"])
+            tickets = self.sealer.unseal_json(booking.tickets, "booking.tickets") if booking.tickets else []
+            story = _story(attempt, booking, contact["name"], [IssuedTicket.model_validate(each) for each in tickets])
         mail = compose(
             self.writer.write(story),
             story,
@@ -103,18 +122,35 @@ class PostOffice:
         )
         return envelope(mail, self.sender, recipient)
 
-    def _story(self, message: Row[Any], booking: Row[Any], name: str) -> Story:
-        tickets = self.sealer.unseal_json(booking.tickets, "booking.tickets") if booking.tickets else []
-        return Story(
-            template=Template(message.template),
-            booking_id=booking.id,
-            event=EventFacts.model_validate(booking.event),
-            total=Money(booking.total_minor, booking.currency),
-            policy=PolicySnapshot.model_validate(booking.policy) if booking.policy else None,
-            name=name,
-            facts=message.facts,
-            tickets=tuple(IssuedTicket.model_validate(ticket) for ticket in tickets),
-        )
+
+def _notice(attempt: Attempt) -> Notice:
+    booking = attempt.booking
+    zone = ZoneInfo(booking.event["timezone"]) if booking is not None else ZoneInfo("UTC")
+    return Notice(Template(attempt.message.template), attempt.message.booking_id, zone, attempt.message.facts)
+
+
+def _story(attempt: Attempt, booking: Row[Any], name: str, tickets: Sequence[IssuedTicket]) -> Story:
+    """A mail about a move tells of that move, all others of the newest."""
+    message, is_about_move = attempt.message, attempt.message.template == Template.EVENT_MOVED
+    promised = EventFacts.model_validate(booking.event)
+    move = message.facts if is_about_move else attempt.move
+    event = EventFacts.model_validate(move["event"]) if move else promised
+    until = move["full_refund_until"] if move and (is_about_move or moves.is_news(move, promised)) else None
+    given_back = set(message.facts.get("line_ids", ())) if message.template == Template.TICKETS_CANCELLED else set()
+    return Story(
+        template=Template(message.template),
+        booking_id=booking.id,
+        event=event,
+        total=Money(booking.total_minor, booking.currency),
+        policy=PolicySnapshot.model_validate(booking.policy) if booking.policy else None,
+        name=name,
+        facts=message.facts,
+        tickets=tuple(t for t in tickets if booking.valid_tickets is None or t.line_id in booking.valid_tickets),
+        given_back=tuple(t for t in tickets if str(t.line_id) in given_back),
+        promised_starts_at=promised.starts_at,
+        move=move["version"] if move else 0,
+        full_refund_until=datetime.fromisoformat(until) if until else None,
+    )
 
 
 class Lanes(Sweep):
@@ -155,23 +191,27 @@ class CallCentre:
         """Calls an endpoint until nothing of it is due."""
         while True:
             async with self.database.transaction() as tx:
-                batch = await webhooks.claim(tx, endpoint_id, CALLS_AT_ONCE)
+                batch = await webhooks.claim(tx, endpoint_id, CALLS_CLAIMED)
             if batch is None:
                 return
-            answers = await asyncio.gather(*(self._call(batch, delivery) for delivery in batch.deliveries))
+            lines = asyncio.Semaphore(CALLS_AT_ONCE)
+            answers = await asyncio.gather(*(self._call(batch, delivery, lines) for delivery in batch.deliveries))
             async with self.database.transaction() as tx:
                 await webhooks.settle(tx, endpoint_id, list(zip(batch.deliveries, answers, strict=True)))
             for answer in answers:
                 WEBHOOK_CALLS.labels(_outcome(answer)).inc()
             if any(answer.gone for answer in answers):
                 log.warning("webhook endpoint disabled, it answered 410", endpoint=str(endpoint_id))
+            if len(batch.deliveries) < CALLS_CLAIMED:
+                return
 
-    async def _call(self, batch: webhooks.Batch, delivery: Row[Any]) -> Answer:
+    async def _call(self, batch: webhooks.Batch, delivery: Row[Any], lines: asyncio.Semaphore) -> Answer:
         try:
             secret = self.sealer.unseal(batch.secret, webhooks.SEALED_AS)
         except Unsealable:
             return Answer(error="its secret cannot be unsealed")
-        return await self.crm.call(batch.url, secret, delivery.webhook_id, delivery.body)
+        async with lines:
+            return await self.crm.call(batch.url, secret, delivery.webhook_id, delivery.body)
 
 
 def _outcome(answer: Answer) -> str:

@@ -5,33 +5,31 @@ Names and texts of others go through templates that escape them and cannot run a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
-from babel.numbers import format_currency
-from contracts.booking import EventFacts, IssuedTicket, PolicySnapshot
-from contracts.money import EXPONENTS, Money
+from contracts.money import Money
 from jinja2 import PackageLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from notification.domain import CutOff, Template, Tier, cut_offs, percent_back
-
-LOCALE = "en"
+from notification.domain import CutOff, Template, cut_offs
+from notification.notices import notice_words
+from notification.shown import day, instant, money, span
+from notification.stories import Notice, Story
 
 _SUBJECTS: Mapping[Template, str] = {
     Template.CONFIRMATION: "Your tickets for {event}",
+    Template.TICKETS_CANCELLED: "Some of your tickets for {event} are cancelled",
+    Template.EVENT_MOVED: "{event} has a new date",
     Template.BOOKING_CANCELLED: "Your booking for {event} is cancelled",
     Template.HOLD_EXPIRED: "Your booking for {event} was not completed",
     Template.PAYMENT_VOIDED: "You have not been charged for {event}",
     Template.REFUND_SENT: "Your refund for {event} is on its way",
-    Template.REFUND_FAILED: "Your refund for {event} is delayed",
+    Template.REFUND_FAILED: "Your refund for {event} did not arrive",
+    Template.REFUND_SETTLED: "Your refund for {event} has been paid another way",
     Template.NOTHING_TO_REFUND: "No refund is due for {event}",
 }
 
@@ -43,25 +41,6 @@ _WHY = {
     "duplicate": "since it had been paid twice",
 }
 """What a refund's reason means to the buyer. The others say nothing that a buyer could use."""
-
-
-@dataclass(frozen=True)
-class Story:
-    """Everything that a mail may tell."""
-
-    template: Template
-    booking_id: UUID
-    event: EventFacts
-    total: Money
-    policy: PolicySnapshot | None
-    name: str
-    facts: Mapping[str, Any]
-    tickets: tuple[IssuedTicket, ...] = field(default=())
-
-    @property
-    def tiers(self) -> list[Tier]:
-        """The policy's tiers; none where it is not known."""
-        return [Tier(tier.hours_before, tier.percent) for tier in self.policy.tiers] if self.policy else []
 
 
 @dataclass(frozen=True)
@@ -85,88 +64,76 @@ class Writer:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            auto_reload=False,
         )
         self._templates.filters["money"] = money
 
-    def write(self, story: Story) -> Letter:
+    def write(self, story: Story | Notice) -> Letter:
         """The letter of a transition. Raises ValueError where a name holds a line break, which no header may carry."""
-        words = _words(story)
-        subject = _subject(story)
-        common = {**self._common, "subject": subject}
+        words = _words(story) if isinstance(story, Story) else notice_words(story)
+        subject = words["subject"]
+        if not subject.isprintable():
+            raise ValueError("the event's name holds a control character, which no header may carry")
+        page = "staff" if isinstance(story, Notice) else story.template
+        words |= self._common | {"story": story}
+        words["booking_url"] = f"{self._common['public_url']}/bookings/{story.booking_id}"
         return Letter(
             subject,
-            self._templates.get_template(f"{story.template}.txt").render(words | common),
-            self._templates.get_template(f"{story.template}.html").render(words | common),
+            self._templates.get_template(f"{page}.txt").render(words),
+            self._templates.get_template(f"{page}.html").render(words),
         )
 
 
 def _subject(story: Story) -> str:
-    cancelled_event = story.template is Template.BOOKING_CANCELLED and story.facts["by"] == "event"
-    pattern = "{event} has been cancelled" if cancelled_event else _SUBJECTS[story.template]
-    subject = pattern.replace("{event}", story.event.name)
-    if not subject.isprintable():
-        raise ValueError("the event's name holds a control character, which no header may carry")
-    return subject
+    pattern = _SUBJECTS[story.template]
+    if story.template is Template.BOOKING_CANCELLED and story.facts["by"] == "event":
+        pattern = "{event} has been cancelled"
+    elif story.template is Template.EVENT_MOVED and not _has_new_start(story):
+        pattern = "{event} has changed"
+    return pattern.replace("{event}", story.event.name)
+
+
+def _has_new_start(story: Story) -> bool:
+    return datetime.fromisoformat(story.facts["previous_starts_at"]) != story.event.starts_at
 
 
 def _words(story: Story) -> dict[str, Any]:
-    zone = ZoneInfo(story.event.timezone)
-    facts = dict(story.facts)
-    if "amount" in facts:
-        facts["amount"] = Money(**facts["amount"])
-    words = {
-        "story": story,
+    zone = story.zone
+    facts: dict[str, Any] = {
+        name: Money(**value) if name in {"amount", "kept"} else value for name, value in story.facts.items()
+    }
+    words: dict[str, Any] = {
+        "subject": _subject(story),
         "event": story.event,
         "facts": facts,
         "date": day(story.event.starts_at, zone),
         "time": span(story.event.starts_at, story.event.ends_at, zone),
-        "cut_offs": [_shown(cut, zone) for cut in cut_offs(story.tiers, story.event.starts_at)],
+        "cut_offs": [_shown(cut, zone) for cut in _cut_offs(story)],
         "fee": Money(story.policy.fee_minor, story.total.currency) if story.policy else None,
+        "full_refund_until": story.full_refund_until and instant(story.full_refund_until, zone),
     }
     if story.template is Template.REFUND_SENT:
         words["why"] = _WHY.get(facts["reason"])
-    if story.template is Template.BOOKING_CANCELLED:
+        words["is_part"] = facts["amount"].amount_minor < story.total.amount_minor
+    if story.template is Template.EVENT_MOVED:
+        words["before"] = instant(datetime.fromisoformat(facts["previous_starts_at"]), zone)
+        words["now"] = instant(story.event.starts_at, zone)
+        words["has_new_start"] = _has_new_start(story)
+    if "received_at" in facts:
         received_at = datetime.fromisoformat(facts["received_at"])
         words["received"] = instant(received_at, zone, seconds=True)
-        words["percent"] = percent_back(story.tiers, story.event.starts_at, received_at) if story.policy else None
+        words["percent"] = story.percent_back(received_at) if story.policy else None
     return words
+
+
+def _cut_offs(story: Story) -> list[CutOff]:
+    """Those that still mean something: while a move gives everything back, the policy does not matter."""
+    by_policy, until = cut_offs(story.tiers, story.counted_from), story.full_refund_until
+    if until is None:
+        return by_policy
+    window = [] if story.template is Template.EVENT_MOVED else [CutOff(until, 100)]
+    return window + [cut for cut in by_policy if cut.until > until]
 
 
 def _shown(cut: CutOff, zone: ZoneInfo) -> dict[str, Any]:
     return {"until": instant(cut.until, zone), "percent": cut.percent}
-
-
-def money(amount: Money) -> str:
-    """`€39.98`. Every minor unit is shown that there is, also where the currency usually goes without."""
-    exponent = EXPONENTS[amount.currency]
-    value = Decimal(amount.amount_minor).scaleb(-exponent)
-    shown: str = format_currency(value, amount.currency, locale=LOCALE, currency_digits=exponent == 0)
-    # CLDR's currencySpacing, which babel leaves out: a code of letters stands apart from the digits.
-    return re.sub(r"(?<=[A-Z])(?=\d)", "\N{NO-BREAK SPACE}", shown)
-
-
-def day(at: datetime, zone: ZoneInfo) -> str:
-    """`Saturday, 14 November 2026` in the event's zone."""
-    return format_datetime(at.astimezone(zone), "EEEE, d MMMM y", locale=LOCALE)
-
-
-def span(start: datetime, end: datetime, zone: ZoneInfo) -> str:
-    """`20:00 to 22:30 (UTC+01:00, Europe/Berlin)`; the end with its day and offset where they differ."""
-    first, last = start.astimezone(zone), end.astimezone(zone)
-    until = f"{last:%H:%M}"
-    if last.utcoffset() != first.utcoffset():
-        until += f" ({_offset(last)})"
-    if last.date() != first.date():
-        until += f" on {day(end, zone)}"
-    return f"{first:%H:%M} to {until} ({_offset(first)}, {zone.key})"
-
-
-def instant(at: datetime, zone: ZoneInfo, *, seconds: bool = False) -> str:
-    """`Thu, 12 November 2026, 20:00 (UTC+01:00)`."""
-    local = at.astimezone(zone)
-    return f"{format_datetime(local, 'EEE, d MMMM y, HH:mm:ss' if seconds else 'EEE, d MMMM y, HH:mm', locale=LOCALE)} ({_offset(local)})"
-
-
-def _offset(local: datetime) -> str:
-    digits = f"{local:%z}"
-    return f"UTC{digits[:3]}:{digits[3:5]}"

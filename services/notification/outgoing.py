@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from chassis import audit
 from chassis.db import Transaction, table
 from chassis.errors import NotFound
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import FromClause, Row, Select, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from notification.domain import MessageStatus, MessageTrigger, Template, after, next_mail_at
-from notification.models import MAILS, Booking, Message
+from notification.models import MAILS, Booking, Message, MovedEvent
 from notification.schemas import NotificationOut, Notifications
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What an attempt needs: the mail's row, and the facts of its booking as they are now."""
+    """What an attempt needs: the mail's row, the facts of its booking as they are now, and those of its event's newest move.
+
+    `booking` is None for a mail to staff about a whole event.
+    """
 
     message: Row[Any]
-    booking: Row[Any]
+    booking: Row[Any] | None
+    move: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -33,36 +40,50 @@ class Outcome:
     unsure: bool = False
 
 
+async def queue(
+    tx: Transaction,
+    booking_id: UUID | None,
+    mails: Mapping[Template, Mapping[str, Any]],
+    *,
+    cause: str,
+    at: datetime | None = None,
+) -> None:
+    """Queues the mails of a transition with their facts, each once: the constraint on (booking, template, cause) is what makes it one.
+
+    Without `at` they leave right after the commit.
+    """
+    rows = [
+        {
+            "id": (new_id := tx.new_id()),
+            "booking_id": booking_id,
+            "for_staff": template.for_staff,
+            "template": template,
+            "cause": cause,
+            "facts": dict(facts),
+            "status": MessageStatus.QUEUED,
+            "attempts": 0,
+            "unsure": 0,
+            "next_attempt_at": at or MAILS.soon(tx, new_id),
+            "created_at": tx.now,
+        }
+        for template, facts in mails.items()
+    ]
+    once = insert(table(Message)).values(rows).on_conflict_do_nothing(constraint="messages_one_per_transition")
+    await tx.execute(once)
+
+
 async def take_up(tx: Transaction, message_id: UUID, mail_domain: str) -> Attempt | None:
     """Counts an attempt and gives what it needs; None where there is nothing to do now.
 
-    The mails of one booking leave in the order of what happened: one that has an earlier one before it waits for that one.
+    The mails of one booking leave in the order of what happened: one that has an earlier one before it waits for that one. Mails to staff
+    and mails to the buyer do not wait for each other.
     """
-    messages, bookings = table(Message), table(Booking)
-    queued = messages.c.status == MessageStatus.QUEUED
-    found = await tx.execute(select(messages.c.booking_id, messages.c.seq).where(messages.c.id == message_id, queued))
-    if (own := found.first()) is None:
-        return None
-    # Locked, so that the earlier one cannot be closed unseen between this look and the postponement.
-    before = await tx.execute(
-        select(messages.c.next_attempt_at)
-        .where(messages.c.booking_id == own.booking_id, messages.c.seq < own.seq, queued)
-        .order_by(messages.c.seq)
-        .limit(1)
-        .with_for_update()
-    )
-    if (earlier := before.first()) is not None:
-        await tx.execute(
-            update(messages)
-            .where(messages.c.id == message_id)
-            .values(next_attempt_at=max(earlier.next_attempt_at, tx.now) + MAILS.lease)
-        )
-        return None
+    messages, bookings, moved = table(Message), table(Booking), table(MovedEvent)
     # Kept from the first attempt on: a retry must be the same mail, even where the sender was configured anew in between.
     stable_id = func.coalesce(messages.c.message_id, f"<{message_id}@{mail_domain}>")
     taken = await tx.execute(
         update(messages)
-        .where(messages.c.id == message_id, queued)
+        .where(messages.c.id == message_id, messages.c.status == MessageStatus.QUEUED, ~exists(_before(messages)))
         .values(
             attempts=messages.c.attempts + 1,
             message_id=stable_id,
@@ -72,9 +93,56 @@ async def take_up(tx: Transaction, message_id: UUID, mail_domain: str) -> Attemp
         .returning(messages)
     )
     if (message := taken.first()) is None:
+        await _postpone(tx, message_id)
         return None
-    booking = await tx.execute(select(bookings).where(bookings.c.id == message.booking_id))
-    return Attempt(message, booking.one())
+    if message.booking_id is None:
+        return Attempt(message, None, None)
+    found = await tx.execute(
+        select(bookings, moved.c.facts.label("move"))
+        .outerjoin_from(bookings, moved, moved.c.id == bookings.c.event_id)
+        .where(bookings.c.id == message.booking_id)
+    )
+    booking = found.one()
+    return Attempt(message, booking, booking.move)
+
+
+def _before(mail: FromClause) -> Select[Any]:
+    """The mails that must leave before `mail`."""
+    earlier = table(Message).alias("earlier")
+    return select(earlier.c.next_attempt_at).where(
+        earlier.c.booking_id == mail.c.booking_id,
+        earlier.c.for_staff == mail.c.for_staff,
+        earlier.c.seq < mail.c.seq,
+        earlier.c.status == MessageStatus.QUEUED,
+    )
+
+
+async def _postpone(tx: Transaction, message_id: UUID) -> None:
+    """Lets a mail wait for the one before it, if that is why it cannot leave."""
+    messages = table(Message)
+    found = await tx.execute(
+        select(messages.c.booking_id, messages.c.for_staff, messages.c.seq).where(
+            messages.c.id == message_id, messages.c.status == MessageStatus.QUEUED
+        )
+    )
+    if (own := found.first()) is None:
+        return
+    # Locked, so that the earlier one cannot be closed unseen between this look and the postponement.
+    before = await tx.execute(
+        select(messages.c.next_attempt_at)
+        .where(
+            messages.c.booking_id == own.booking_id,
+            messages.c.for_staff == own.for_staff,
+            messages.c.seq < own.seq,
+            messages.c.status == MessageStatus.QUEUED,
+        )
+        .order_by(messages.c.seq)
+        .limit(1)
+        .with_for_update()
+    )
+    earlier = before.first()
+    again_at = tx.now if earlier is None else max(earlier.next_attempt_at, tx.now) + MAILS.lease
+    await tx.execute(update(messages).where(messages.c.id == message_id).values(next_attempt_at=again_at))
 
 
 async def close(tx: Transaction, message: Row[Any], outcome: Outcome) -> MessageStatus:
@@ -83,7 +151,7 @@ async def close(tx: Transaction, message: Row[Any], outcome: Outcome) -> Message
     again_at = next_mail_at(message.attempts, tx.now) if outcome.trigger is MessageTrigger.DEFERRED else None
     gave_up = outcome.trigger is MessageTrigger.DEFERRED and again_at is None
     status = after(MessageStatus(message.status), MessageTrigger.GIVEN_UP if gave_up else outcome.trigger)
-    await tx.execute(
+    closing = (
         update(messages)
         .where(messages.c.id == message.id, messages.c.status == MessageStatus.QUEUED)
         .values(
@@ -95,16 +163,19 @@ async def close(tx: Transaction, message: Row[Any], outcome: Outcome) -> Message
         )
     )
     if again_at is None:
-        await tx.execute(
+        freed = (
             update(messages)
             .where(
                 messages.c.booking_id == message.booking_id,
+                messages.c.for_staff == message.for_staff,
                 messages.c.seq > message.seq,
                 messages.c.status == MessageStatus.QUEUED,
                 messages.c.attempts == 0,
             )
             .values(next_attempt_at=tx.now)
         )
+        closing = closing.add_cte(freed.returning(messages.c.id).cte("freed"))
+    await tx.execute(closing)
     return status
 
 
@@ -130,7 +201,8 @@ async def resend(tx: Transaction, message_id: UUID, actor: str) -> NotificationO
         .values(
             id=new_id,
             booking_id=original.booking_id,
-            template=Template(original.template),
+            for_staff=original.for_staff,
+            template=original.template,
             cause=f"resend/{original.id}/{new_id}",
             facts=original.facts,
             status=MessageStatus.QUEUED,

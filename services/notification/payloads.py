@@ -6,24 +6,47 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
+from uuid import UUID
 
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingExpired, BookingPlaced
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExpired,
+    BookingPlaced,
+    EventRescheduled,
+    TicketsCancelled,
+)
 from contracts.event import Event
-from contracts.payment import PaymentAttemptFailed, PaymentVoided
-from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
+from contracts.payment import DisputeClosed, DisputeOpened, PaymentAttemptFailed, PaymentVoided
+from contracts.refund import (
+    RefundAwaitingApproval,
+    RefundCampaignFinished,
+    RefundCampaignStarted,
+    RefundCompleted,
+    RefundDeclined,
+    RefundFailed,
+    RefundSettledManually,
+)
 
-Announced = (
+AboutBooking = (
     BookingPlaced
     | BookingConfirmed
+    | TicketsCancelled
     | BookingExpired
     | BookingCancelled
     | PaymentAttemptFailed
     | PaymentVoided
+    | DisputeOpened
+    | DisputeClosed
+    | RefundAwaitingApproval
     | RefundCompleted
     | RefundFailed
+    | RefundSettledManually
     | RefundDeclined
 )
-"""Every event that CRM systems can hear of; each is about one booking."""
+AboutEvent = EventRescheduled | RefundCampaignStarted | RefundCampaignFinished
+Announced = AboutBooking | AboutEvent
+"""Every event that CRM systems can hear of: about one booking, or about an event that may have many."""
 
 
 class Told(NamedTuple):
@@ -39,11 +62,19 @@ TOLD: Mapping[type[Event], Told] = MappingProxyType(
         BookingConfirmed: Told("confirmed", frozenset({"payment_id", "total"})),
         BookingExpired: Told("expired", frozenset()),
         BookingCancelled: Told("cancelled", frozenset({"by", "was", "received_at"})),
+        TicketsCancelled: Told("confirmed", frozenset({"by", "received_at", "line_ids", "remaining_line_ids"})),
+        EventRescheduled: Told("moved", frozenset({"previous_starts_at", "full_refund_until"})),
         PaymentAttemptFailed: Told("requires_payment_method", frozenset({"payment_id", "attempts_left"})),
         PaymentVoided: Told("voided", frozenset({"payment_id", "amount", "was_authorized", "reason"})),
+        DisputeOpened: Told("disputed", frozenset({"payment_id", "dispute_id", "amount", "reason", "respond_by"})),
+        DisputeClosed: Told("closed", frozenset({"payment_id", "dispute_id", "amount", "outcome"})),
+        RefundAwaitingApproval: Told("awaiting_approval", frozenset({"refund_id", "payment_id", "amount", "reason"})),
         RefundCompleted: Told("succeeded", frozenset({"refund_id", "payment_id", "amount", "reason"})),
-        RefundFailed: Told("failed", frozenset({"refund_id", "payment_id", "amount"})),
+        RefundFailed: Told("failed", frozenset({"refund_id", "payment_id", "amount", "had_succeeded"})),
+        RefundSettledManually: Told("settled_manually", frozenset({"refund_id", "payment_id", "amount", "reason"})),
         RefundDeclined: Told("declined", frozenset({"refund_id", "rule"})),
+        RefundCampaignStarted: Told("started", frozenset({"bookings", "totals"})),
+        RefundCampaignFinished: Told("finished", frozenset({"refunded", "failed", "totals"})),
     }
 )
 
@@ -53,22 +84,36 @@ def type_of(event: type[Event]) -> str:
     return event.type.rpartition(".")[0].replace("-", "_")
 
 
+def cause(event: Announced) -> str:
+    """What a mail names as the transition that it is about: the aggregate and its version."""
+    return f"{event.publisher}/{event.subject}/{event.version}"
+
+
 TYPES = frozenset(type_of(event) for event in TOLD)
 
 
 def webhook_id(event: Announced) -> str:
     """The same for every call, every endpoint and every redelivery of an event, so that a receiver can tell that it had it."""
-    return f"evt_{event.subject.hex}_{event.version}"
+    return webhook_id_of(type(event), event.subject, event.version)
+
+
+def webhook_id_of(event: type[Event], subject: UUID, version: int) -> str:
+    """By the event's type, its aggregate's id and version. A campaign has the id of an event whose moves booking numbers."""
+    campaign = "campaign_" if issubclass(event, RefundCampaignStarted | RefundCampaignFinished) else ""
+    return f"evt_{campaign}{subject.hex}_{version}"
 
 
 def payload(event: Announced) -> str:
     """The webhook's body: {type, timestamp, data}. `data.version` lets a receiver put the events of one object in order."""
     told = TOLD[type(event)]
-    data = event.model_dump(mode="json", include={"booking_id", *told.fields})
+    subject = "event_id" if isinstance(event, AboutEvent) else "booking_id"
+    data = event.model_dump(mode="json", include={subject, *told.fields})
     if isinstance(event, BookingPlaced | BookingConfirmed):
         data["event_id"] = str(event.event.event_id)
     if isinstance(event, BookingPlaced):
         data["seats"] = len(event.lines)
+    if isinstance(event, EventRescheduled):
+        data |= event.event.model_dump(mode="json", include={"starts_at", "ends_at", "timezone"})
     data |= {"status": told.status, "version": event.version}
     timestamp = event.model_dump(mode="json", include={"occurred_at"})["occurred_at"]
     return json.dumps({"type": type_of(type(event)), "timestamp": timestamp, "data": data}, separators=(",", ":"))

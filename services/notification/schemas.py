@@ -47,8 +47,9 @@ class NotificationOut(_Out):
     """A mail, without a word of it and without its recipient."""
 
     id: UUID
-    booking_id: UUID
+    booking_id: UUID | None = Field(description="absent for a mail to staff about a whole event")
     template: Template
+    for_staff: bool
     cause: str
     status: MessageStatus
     message_id: str | None
@@ -105,7 +106,7 @@ class DeliveryOut(_Out):
     endpoint_id: UUID
     webhook_id: str
     type: str
-    booking_id: UUID
+    booking_id: UUID | None = Field(description="absent for what is about a whole event")
     status: DeliveryStatus
     attempts: int
     last_status: int | None

@@ -1,4 +1,4 @@
-"""One function for each event: the facts that it brings, the mail that follows from it, and the webhooks.
+"""One function for each event about a booking: the facts that it brings, the mail that follows from it, and the webhooks.
 
 Events may come in any order. A mail that builds on facts which are not here yet is put off (TooEarly: the event is delivered again);
 which mail follows is decided by the newest version of the booking that was seen.
@@ -6,30 +6,33 @@ which mail follows is decided by the newest version of the booking that was seen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from chassis.db import Transaction, table
 from chassis.errors import TooEarly
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingExpired, BookingPlaced
-from contracts.money import Money
+from contracts.booking import BookingCancelled, BookingConfirmed, BookingExpired, BookingPlaced, TicketsCancelled
 from contracts.payment import PaymentAttemptFailed, PaymentVoided
-from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
-from sqlalchemy import Row, func, select, update
+from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed, RefundSettledManually
+from sqlalchemy import Row, exists, func, literal, select, update
+from sqlalchemy import case as sql_case
 from sqlalchemy.dialects.postgresql import insert
 
-from notification import webhooks
-from notification.domain import MessageStatus, Template
-from notification.models import Booking, Message
-from notification.payloads import Announced
+from notification import moves, webhooks
+from notification.domain import Template
+from notification.models import Booking, Message, MovedEvent
+from notification.outgoing import queue
+from notification.payloads import Announced, cause
 
 POLICY_WAIT = timedelta(seconds=30)
 """How long the mail of a confirmation that overtook BookingPlaced waits for the refund policy, which only that event brings."""
 
 AFTER_CANCELLATION = frozenset({"customer_cancelled", "staff_cancelled", "event_cancelled"})
 """Reasons of a refund that the mail of the cancellation must come before."""
+
+CANCELLATION_WAIT = timedelta(minutes=2)
+"""How long a refund for such a reason waits for it: staff may give the reason for a booking that nobody has cancelled."""
 
 
 async def booking_placed(tx: Transaction, event: BookingPlaced) -> None:
@@ -48,8 +51,11 @@ async def booking_placed(tx: Transaction, event: BookingPlaced) -> None:
 
 
 async def booking_confirmed(tx: Transaction, event: BookingConfirmed) -> None:
-    """Mails the tickets. The event carries all facts but the policy, so the tickets never wait for long."""
-    bookings = table(Booking)
+    """Mails the tickets. The event carries all facts but the policy, so the tickets never wait for long.
+
+    Whoever bought for a time that the event has been moved from since is told that as well.
+    """
+    bookings, moved = table(Booking), table(MovedEvent)
     row = insert(bookings).values(
         **_facts(event),
         contact=event.contact,
@@ -60,12 +66,35 @@ async def booking_confirmed(tx: Transaction, event: BookingConfirmed) -> None:
         cancelled=False,
     )
     kept = {"tickets": row.excluded.tickets, "version": _newer(event), "confirmed": True}
+    move = select(moved.c.facts).where(moved.c.id == event.event.event_id).scalar_subquery()
     stored = await tx.execute(
-        row.on_conflict_do_update(index_elements=["id"], set_=kept).returning(bookings.c.policy.is_(None))
+        row.on_conflict_do_update(index_elements=["id"], set_=kept).returning(
+            bookings.c.policy.is_(None).label("no_policy"), move.label("move")
+        )
     )
-    waits = stored.scalar_one() and event.total.amount_minor > 0
-    at = tx.now + POLICY_WAIT if waits else tx.now
-    await _mail(tx, event.booking_id, Template.CONFIRMATION, cause=_cause(event), at=at)
+    found = stored.one()
+    waits = found.no_policy and event.total.amount_minor > 0
+    at = tx.now + POLICY_WAIT if waits else None
+    await queue(tx, event.booking_id, {Template.CONFIRMATION: {}}, cause=cause(event), at=at)
+    if found.move is not None and moves.is_news(found.move, event.event):
+        await moves.tell(tx, event.booking_id, found.move)
+    await webhooks.announce(tx, event)
+
+
+async def tickets_cancelled(tx: Transaction, event: TicketsCancelled) -> None:
+    """Mails which tickets are still valid. It waits for the confirmation, and so for its mail."""
+    bookings = table(Booking)
+    remaining = literal(list(event.remaining_line_ids), bookings.c.valid_tickets.type)
+    await _update(
+        tx,
+        event.booking_id,
+        bookings.c.confirmed,
+        valid_tickets=sql_case((bookings.c.tickets_version < event.version, remaining), else_=bookings.c.valid_tickets),
+        tickets_version=func.greatest(bookings.c.tickets_version, event.version),
+        version=_newer(event),
+    )
+    facts = event.model_dump(mode="json", include={"by", "received_at", "line_ids"})
+    await queue(tx, event.booking_id, {Template.TICKETS_CANCELLED: facts}, cause=cause(event))
     await webhooks.announce(tx, event)
 
 
@@ -88,7 +117,7 @@ async def booking_cancelled(tx: Transaction, event: BookingCancelled) -> None:
     needed = [table(Booking).c.confirmed] if event.was == "confirmed" else []
     await _update(tx, event.booking_id, *needed, cancelled=True, version=_newer(event))
     facts = event.model_dump(mode="json", include={"by", "was", "received_at"})
-    await _mail(tx, event.booking_id, Template.BOOKING_CANCELLED, cause=_cause(event), facts=facts)
+    await queue(tx, event.booking_id, {Template.BOOKING_CANCELLED: facts}, cause=cause(event))
     await webhooks.announce(tx, event)
 
 
@@ -96,35 +125,49 @@ async def payment_voided(tx: Transaction, event: PaymentVoided) -> None:
     """Mails a buyer whose money was reserved for seats that were gone. Other voids end what nobody was promised."""
     if event.was_authorized and event.reason == "seats_unavailable":
         await _known(tx, event.booking_id)
-        await _mail(
-            tx, event.booking_id, Template.PAYMENT_VOIDED, cause=_cause(event), facts={"amount": _money(event.amount)}
-        )
+        facts = event.model_dump(mode="json", include={"amount"})
+        await queue(tx, event.booking_id, {Template.PAYMENT_VOIDED: facts}, cause=cause(event))
     await webhooks.announce(tx, event)
 
 
 async def refund_completed(tx: Transaction, event: RefundCompleted) -> None:
-    """Mails the amount that the provider accepted."""
-    needed = [table(Booking).c.cancelled] if event.reason in AFTER_CANCELLATION else []
-    await _known(tx, event.booking_id, *needed)
-    facts = {"amount": _money(event.amount), "reason": event.reason}
-    await _mail(tx, event.booking_id, Template.REFUND_SENT, cause=_cause(event), facts=facts)
+    """Mails the amount that the provider accepted, and what was kept where the policy of a cancelled booking kept some."""
+    booking = await _refunded(tx, event)
+    facts = event.model_dump(mode="json", include={"amount", "reason"})
+    by_policy = event.reason == "customer_cancelled"
+    kept = booking.total_minor - event.amount.amount_minor
+    if by_policy and booking.cancelled and booking.is_whole and kept > 0:
+        facts["kept"] = {"amount_minor": kept, "currency": event.amount.currency}
+    facts["for_tickets"] = by_policy and booking.gave_tickets_back and not booking.cancelled
+    await queue(tx, event.booking_id, {Template.REFUND_SENT: facts}, cause=cause(event))
     await webhooks.announce(tx, event)
 
 
 async def refund_failed(tx: Transaction, event: RefundFailed) -> None:
-    """Mails that the money is still owed and that staff are at it."""
+    """Mails that the money is still owed and what the buyer can do, and gives staff a case."""
     await _known(tx, event.booking_id)
-    await _mail(
-        tx, event.booking_id, Template.REFUND_FAILED, cause=_cause(event), facts={"amount": _money(event.amount)}
-    )
+    facts = event.model_dump(mode="json", include={"amount", "had_succeeded"})
+    case = event.model_dump(mode="json", include={"refund_id", "amount", "reason", "had_succeeded"})
+    mails = {Template.REFUND_FAILED: facts, Template.STAFF_REFUND_FAILED: case}
+    await queue(tx, event.booking_id, mails, cause=cause(event))
+    await webhooks.announce(tx, event)
+
+
+async def refund_settled(tx: Transaction, event: RefundSettledManually) -> None:
+    """Mails that staff have paid the amount in another way."""
+    await _known(tx, event.booking_id)
+    facts = event.model_dump(mode="json", include={"amount", "reason"})
+    await queue(tx, event.booking_id, {Template.REFUND_SETTLED: facts}, cause=cause(event))
     await webhooks.announce(tx, event)
 
 
 async def refund_declined(tx: Transaction, event: RefundDeclined) -> None:
-    """Mails the rule by which nothing goes back, after the mail of the end that it decides on: a cancellation, or a hold without seats."""
+    """Mails the rule by which nothing goes back, after the mail of what it decides on: a cancellation, or a hold without seats."""
     bookings = table(Booking)
-    await _known(tx, event.booking_id, bookings.c.cancelled | bookings.c.expired_version.is_not(None))
-    await _mail(tx, event.booking_id, Template.NOTHING_TO_REFUND, cause=_cause(event), facts={"rule": event.rule})
+    ended = bookings.c.cancelled | bookings.c.expired_version.is_not(None)
+    booking = await _known(tx, event.booking_id, ended | bookings.c.valid_tickets.is_not(None))
+    facts = {"rule": event.rule, "for_tickets": booking.gave_tickets_back and not booking.cancelled}
+    await queue(tx, event.booking_id, {Template.NOTHING_TO_REFUND: facts}, cause=cause(event))
     await webhooks.announce(tx, event)
 
 
@@ -141,10 +184,6 @@ def _newer(event: Announced) -> Any:
     return func.greatest(table(Booking).c.version, event.version)
 
 
-def _money(money: Money) -> dict[str, Any]:
-    return {"amount_minor": money.amount_minor, "currency": money.currency}
-
-
 async def _update(tx: Transaction, booking_id: UUID, *needed: Any, **values: Any) -> Row[Any]:
     bookings = table(Booking)
     changed = await tx.execute(
@@ -153,10 +192,32 @@ async def _update(tx: Transaction, booking_id: UUID, *needed: Any, **values: Any
     return _found(changed.first(), booking_id)
 
 
-async def _known(tx: Transaction, booking_id: UUID, *needed: Any) -> None:
+async def _known(tx: Transaction, booking_id: UUID, *needed: Any) -> Row[Any]:
     bookings = table(Booking)
-    found = await tx.execute(select(bookings.c.id).where(bookings.c.id == booking_id, *needed))
-    _found(found.first(), booking_id)
+    gave_back = bookings.c.valid_tickets.is_not(None).label("gave_tickets_back")
+    found = await tx.execute(select(bookings.c.cancelled, gave_back).where(bookings.c.id == booking_id, *needed))
+    return _found(found.first(), booking_id)
+
+
+async def _refunded(tx: Transaction, event: RefundCompleted) -> Row[Any]:
+    """What the mail of a refund says beside its amount. `is_whole`: no other refund was sent, and no ticket given back before."""
+    bookings, messages = table(Booking), table(Message)
+    gave_back = bookings.c.valid_tickets.is_not(None)
+    another = exists().where(
+        messages.c.booking_id == bookings.c.id,
+        messages.c.template.in_([Template.REFUND_SENT, Template.REFUND_SETTLED]),
+        messages.c.cause.not_like(f"refund/{event.refund_id}/%"),
+    )
+    waits = event.reason in AFTER_CANCELLATION and tx.now - event.occurred_at < CANCELLATION_WAIT
+    found = await tx.execute(
+        select(
+            bookings.c.cancelled,
+            bookings.c.total_minor,
+            gave_back.label("gave_tickets_back"),
+            (~gave_back & ~another).label("is_whole"),
+        ).where(bookings.c.id == event.booking_id, *([bookings.c.cancelled | gave_back] if waits else []))
+    )
+    return _found(found.first(), event.booking_id)
 
 
 def _found(row: Row[Any] | None, booking_id: UUID) -> Row[Any]:
@@ -168,36 +229,5 @@ def _found(row: Row[Any] | None, booking_id: UUID) -> Row[Any]:
 async def _mail_expiry(tx: Transaction, booking: Row[Any]) -> None:
     """Whichever of the two comes last, the expiry or the failed attempt, finds the other. A booking that went on since gets no mail."""
     if booking.payment_attempted and booking.expired_version == booking.version:
-        await _mail(tx, booking.id, Template.HOLD_EXPIRED, cause=f"booking/{booking.id}/{booking.expired_version}")
-
-
-def _cause(event: Announced) -> str:
-    return f"{event.publisher}/{event.subject}/{event.version}"
-
-
-async def _mail(
-    tx: Transaction,
-    booking_id: UUID,
-    template: Template,
-    *,
-    cause: str,
-    facts: Mapping[str, Any] | None = None,
-    at: datetime | None = None,
-) -> None:
-    """Queues the mail of a transition, once: the constraint on (booking, template, cause) is what makes it one."""
-    await tx.execute(
-        insert(table(Message))
-        .values(
-            id=tx.new_id(),
-            booking_id=booking_id,
-            template=template,
-            cause=cause,
-            facts=dict(facts or {}),
-            status=MessageStatus.QUEUED,
-            attempts=0,
-            unsure=0,
-            next_attempt_at=at or tx.now,
-            created_at=tx.now,
-        )
-        .on_conflict_do_nothing(constraint="messages_one_per_transition")
-    )
+        since = f"{BookingExpired.publisher}/{booking.id}/{booking.expired_version}"
+        await queue(tx, booking.id, {Template.HOLD_EXPIRED: {}}, cause=since)

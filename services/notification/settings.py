@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 
 class Settings(ServiceSettings):
-    """The mail server, the sender, and the hosts that may be called although they are internal."""
+    """The mail server, the sender, the staff who are written to, and the hosts that may be called although they are internal."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFICATION_", extra="ignore")
 
@@ -23,11 +23,20 @@ class Settings(ServiceSettings):
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = True
     mail_from: str
+    staff_address: str | None = None
     webhook_allowed_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
 
     @field_validator("mail_from")
     @classmethod
     def _an_address(cls, value: str) -> str:
+        sender_of(value)
+        return value
+
+    @field_validator("staff_address")
+    @classmethod
+    def _of_staff(cls, value: str | None) -> str | None:
+        if not value:
+            return None
         sender_of(value)
         return value
 
@@ -45,6 +54,11 @@ class Settings(ServiceSettings):
     def sender(self) -> Address:
         """Who mails are from; the name is what a buyer sees of the organiser."""
         return sender_of(self.mail_from)
+
+    @property
+    def staff(self) -> Address | None:
+        """Who is written to about what staff must look at; None where nobody is."""
+        return sender_of(self.staff_address) if self.staff_address else None
 
 
 def sender_of(mail_from: str) -> Address:

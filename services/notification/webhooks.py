@@ -27,7 +27,7 @@ from notification.domain import (
     next_webhook_at,
 )
 from notification.models import WEBHOOKS, WebhookDelivery, WebhookEndpoint
-from notification.payloads import Announced, payload, type_of, webhook_id
+from notification.payloads import AboutEvent, Announced, payload, type_of, webhook_id
 from notification.schemas import (
     SECRET_PREFIX,
     Deliveries,
@@ -53,7 +53,7 @@ async def announce(tx: Transaction, event: Announced) -> None:
         "endpoint_id": endpoints.c.id,
         "webhook_id": literal(webhook_id(event)),
         "type": literal(name),
-        "booking_id": literal(event.booking_id),
+        "booking_id": literal(None if isinstance(event, AboutEvent) else event.booking_id, SQL_UUID),
         "body": literal(payload(event)),
         "status": literal(DeliveryStatus.PENDING.value),
         "attempts": literal(0),

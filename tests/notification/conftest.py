@@ -18,6 +18,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from chassis.db import table
 from contracts.booking import BookingConfirmed, BookingPlaced, EventFacts, Line, PolicySnapshot, PolicyTier
+from contracts.event import Event
 from contracts.money import Money
 from notification.app import create_app
 from notification.models import Booking, Message, WebhookDelivery
@@ -42,6 +43,7 @@ POLICY = PolicySnapshot(
     policy_version=1,
     tiers=(PolicyTier(hours_before=48, percent=100), PolicyTier(hours_before=24, percent=50)),
 )
+STAFF = "box-office@northlight.example"
 NAME, EMAIL = "Ada Lovelace", "ada@example.com"
 TICKETS = [
     {"line_id": str(UUID(int=1)), "name": "Stalls", "code": "4ZC3YQ8KX1M7T2RWB5DHNE96PJ"},
@@ -82,7 +84,15 @@ class Mailbox:
         return "250 OK"
 
     def about(self, booking_id: UUID) -> list[EmailMessage]:
-        """The mails of one booking."""
+        """The mails of one booking to its buyer."""
+        return [mail for mail in self._of(booking_id) if not mail["X-Boxoffice-Template"].startswith("staff_")]
+
+    def to_staff(self, about: UUID) -> list[EmailMessage]:
+        """The mails to staff that name a booking or an event."""
+        mails = [mail for mail in self.mails if mail["X-Boxoffice-Template"].startswith("staff_")]
+        return [mail for mail in mails if str(about) in plain(mail)]
+
+    def _of(self, booking_id: UUID) -> list[EmailMessage]:
         return [mail for mail in self.mails if mail["X-Boxoffice-Booking"] == str(booking_id)]
 
 
@@ -149,7 +159,7 @@ class Receiver:
 
     def of(self, booking_id: UUID) -> list[Call]:
         """The calls about one booking."""
-        return [call for call in self.calls if json.loads(call.body)["data"]["booking_id"] == str(booking_id)]
+        return [call for call in self.calls if json.loads(call.body)["data"].get("booking_id") == str(booking_id)]
 
 
 def answer(status: int, *headers: str, body: bytes = b"") -> bytes:
@@ -245,7 +255,19 @@ class Office:
 
         return await eventually(enough)
 
-    async def messages(self, booking_id: UUID) -> list[Any]:
+    async def told(self, event: Event) -> list[EmailMessage]:
+        """Delivers an event and gives the mails to staff that name its booking, once there is one more."""
+        subject = getattr(event, "booking_id", None) or event.subject
+        before = len(self.mailbox.to_staff(subject))
+        await self.running.deliver_and_wait(event)
+
+        async def more() -> list[EmailMessage]:
+            mails = self.mailbox.to_staff(subject)
+            return mails[before:]
+
+        return await eventually(more)
+
+    async def messages(self, booking_id: UUID | None) -> list[Any]:
         """The rows of a booking's mails, oldest first."""
         messages = table(Message)
         async with self.running.database.transaction() as tx:
@@ -254,7 +276,7 @@ class Office:
             )
             return list(found.all())
 
-    async def message_once(self, booking_id: UUID, **values: Any) -> Any:
+    async def message_once(self, booking_id: UUID | None, **values: Any) -> Any:
         """The booking's one mail as a row, once its columns have these values."""
 
         async def there() -> Any:
@@ -346,6 +368,7 @@ async def shared_office(
         NOTIFICATION_SMTP_PORT=str(port),
         NOTIFICATION_SMTP_STARTTLS="false",
         NOTIFICATION_MAIL_FROM="Northlight Concerts <tickets@northlight.example>",
+        NOTIFICATION_STAFF_ADDRESS=f"Box office <{STAFF}>",
         NOTIFICATION_WEBHOOK_ALLOWED_HOSTS=",".join(f"crm.test:{receiver.port}" for receiver in receivers),
     ) as running:
         yield Office(running, mailbox, names)

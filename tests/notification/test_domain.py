@@ -9,6 +9,7 @@ from itertools import pairwise, product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from notification.addresses import is_public
 from notification.domain import (
     DELIVERIES,
     LONGEST_RETRY_AFTER,
@@ -24,7 +25,6 @@ from notification.domain import (
     after,
     cut_offs,
     delivery_after,
-    is_public,
     next_mail_at,
     next_webhook_at,
     percent_back,

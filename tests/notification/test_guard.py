@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -205,6 +207,38 @@ async def test_a_certificate_for_another_name_ends_the_call(certificate: tuple[C
         await crm.close()
     assert answered == Answer(error="no connection")
     assert receiver.calls == []
+
+
+async def test_a_kept_connection_is_used_only_for_an_address_that_was_let_through_just_now() -> None:
+    """Keep-alive saves the connection, not the judgement: neither a name that turns inward nor another host may ride on it."""
+    lines: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+                writer.write(b"HTTP/1.1 204 X\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        names = Names({"crm.test": [["127.0.0.1"]], "other.test": [["127.0.0.1"]]})
+        crm = Crm(guard(names, f"crm.test:{port}", f"other.test:{port}"), SystemClock())
+        for _ in range(3):
+            assert await crm.call(f"http://crm.test:{port}/", SECRET, "evt_1", "{}") == Answer(204)
+        assert (len(lines), names.asked.count("crm.test")) == (1, 3)
+        assert await crm.call(f"http://other.test:{port}/", SECRET, "evt_1", "{}") == Answer(204)
+        assert len(lines) == 2
+        names.answers["crm.test"] = [["127.0.0.99"]]  # the name moved: what is open leads to where it was
+        assert await crm.call(f"http://crm.test:{port}/", SECRET, "evt_1", "{}") == Answer(error="no connection")
+        names.answers["crm.test"] = [[]]
+        refused = await crm.call(f"http://crm.test:{port}/", SECRET, "evt_1", "{}")
+        assert refused == Answer(error="its host has no address that is public")
+        assert len(lines) == 2
+        await crm.close()
 
 
 async def test_an_address_that_does_not_answer_gives_way_to_the_next() -> None:

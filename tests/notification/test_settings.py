@@ -32,6 +32,16 @@ def test_the_rest_has_defaults() -> None:
     assert (settings.smtp_port, settings.smtp_starttls, settings.webhook_allowed_hosts) == (587, True, frozenset())
     assert settings.sender.display_name == "Tickets"
     assert settings.sender.addr_spec == "tickets@northlight.example"
+    assert settings.staff is None
+
+
+def test_staff_have_an_address_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFICATION_STAFF_ADDRESS", "Box office <desk@northlight.example>")
+    staff = load(Settings).staff
+    assert staff is not None
+    assert staff.addr_spec == "desk@northlight.example"
+    monkeypatch.setenv("NOTIFICATION_STAFF_ADDRESS", "")
+    assert load(Settings).staff is None
 
 
 @pytest.mark.parametrize(
@@ -42,6 +52,7 @@ def test_the_rest_has_defaults() -> None:
         ("NOTIFICATION_MAIL_FROM", "nobody"),
         ("NOTIFICATION_MAIL_FROM", "Tickets <tickets@x.example>\r\nBcc: eve@x.example"),
         ("NOTIFICATION_SMTP_PORT", "0"),
+        ("NOTIFICATION_STAFF_ADDRESS", "the box office"),
         ("NOTIFICATION_WEBHOOK_ALLOWED_HOSTS", "localhost"),
         ("NOTIFICATION_WEBHOOK_ALLOWED_HOSTS", ":80"),
     ],

@@ -60,7 +60,9 @@ class Script:
 async def attempt(*answers: str | None) -> tuple[MessageTrigger, bool]:
     server = await asyncio.start_server(Script(*answers), "127.0.0.1", 0)
     async with server:
-        outcome = await mailer(server.sockets[0].getsockname()[1]).hand_over(MAIL)
+        sending = mailer(server.sockets[0].getsockname()[1])
+        outcome = await sending.hand_over(MAIL)
+        await sending.close()
     return outcome.trigger, outcome.unsure
 
 
@@ -89,6 +91,35 @@ async def test_each_answer_has_its_consequence(
     answers: tuple[str | None, ...], trigger: MessageTrigger, *, unsure: bool
 ) -> None:
     assert await attempt(*answers) == (trigger, unsure)
+
+
+async def test_a_line_brings_the_next_mail_and_its_end_is_no_failure() -> None:
+    """A server may end a line that waits at any time: no mail was given to it, so the mail goes over a new one."""
+    two_mails = Script("220 hi", OK, OK, OK, "354 go", OK, OK, OK, "354 go", OK, None)
+    busy = Script("220 hi", OK, OK, OK, "354 go", OK, "421 closing", None)
+    last = Script("220 hi", OK, OK, OK, "354 go", OK, None)
+    scripts = [two_mails, busy, last]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await scripts.pop(0)(reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        sending = mailer(server.sockets[0].getsockname()[1])
+        outcomes = [await sending.hand_over(MAIL) for _ in range(4)]
+        await sending.close()
+    assert [outcome.trigger for outcome in outcomes] == [MessageTrigger.ACCEPTED] * 4
+    assert scripts == []
+    assert [line.split(" ")[0] for line in two_mails.said] == [
+        "EHLO",
+        "MAIL",
+        "RCPT",
+        "DATA",
+        "MAIL",
+        "RCPT",
+        "DATA",
+        "MAIL",
+    ]
 
 
 async def test_a_server_that_is_not_there_is_tried_again(unused_port: int) -> None:

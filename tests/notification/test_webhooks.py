@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import notification
 import pytest
 from chassis.db import table
-from contracts.booking import BookingCancelled, BookingExpired
+from contracts.booking import BookingCancelled, BookingExpired, EventRescheduled, TicketsCancelled
 from contracts.money import Money
-from contracts.payment import PaymentAttemptFailed, PaymentVoided
-from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
+from contracts.payment import DisputeClosed, DisputeOpened, PaymentAttemptFailed, PaymentVoided
+from contracts.refund import (
+    RefundAwaitingApproval,
+    RefundCampaignFinished,
+    RefundCampaignStarted,
+    RefundCompleted,
+    RefundDeclined,
+    RefundFailed,
+    RefundSettledManually,
+)
 from notification.domain import WEBHOOK_DELAYS
 from notification.models import WebhookDelivery
-from notification.payloads import TYPES
+from notification.payloads import TOLD, TYPES, type_of
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
-from tests.notification.conftest import EMAIL, NAME, TICKETS, Office, Receiver, answer
+from tests.notification.conftest import EMAIL, FACTS, NAME, STARTS_AT, TICKETS, Office, Receiver, answer
 from tests.support.service import eventually
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -30,23 +41,42 @@ SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 async def test_every_event_is_told_signed_and_without_the_buyer(office: Office, crm: Receiver) -> None:
     endpoint = await office.register(crm.url, secret=SECRET)
     assert endpoint["secret"] == SECRET
-    booking_id = uuid4()
-    await _everything(office, booking_id)
-    calls = await eventually(lambda: _calls(crm, booking_id, len(TYPES)))
+    booking_id, event_id = uuid4(), uuid4()
+    await _everything(office, booking_id, event_id)
+    calls = await eventually(partial(_all_calls, crm, len(TYPES)))
     bodies = [Webhook(SECRET).verify(call.body, call.headers) for call in calls]
     assert {body["type"] for body in bodies} == TYPES
     assert len({call.headers["webhook-id"] for call in calls}) == len(calls)
     for body in bodies:
         assert set(body) == {"type", "timestamp", "data"}
-        assert body["data"]["booking_id"] == str(booking_id)
+        about_event = body["type"] in {
+            "booking.event_rescheduled", "refund.campaign_started", "refund.campaign_finished",
+        }  # fmt: skip
+        assert body["data"].get("booking_id") == (None if about_event else str(booking_id))
+        assert body["data"].get("event_id") in ({str(event_id)} if about_event else {None, str(event_id)})
         assert body["data"]["version"] >= 1
         assert datetime.fromisoformat(body["timestamp"]).tzinfo
     everything = b"".join(call.body for call in calls).decode()
-    for private in (NAME, EMAIL, "contact", "tickets", *(ticket["code"] for ticket in TICKETS)):
+    for private in (NAME, EMAIL, "contact", '"tickets"', *(ticket["code"] for ticket in TICKETS)):
         assert private not in everything
     confirmed = next(body["data"] for body in bodies if body["type"] == "booking.confirmed")
     assert confirmed["total"] == {"amount_minor": 8900, "currency": "EUR"}
     assert confirmed["status"] == "confirmed"
+    moved = next(body["data"] for body in bodies if body["type"] == "booking.event_rescheduled")
+    assert moved["starts_at"] == "2031-03-29T19:00:00Z"
+    assert (moved["previous_starts_at"], moved["timezone"]) == ("2031-03-28T19:00:00Z", "Europe/Berlin")
+
+
+def test_the_readme_names_each_type_and_its_fields() -> None:
+    rows = re.findall(
+        r"^\| `([a-z_.]+)` \| `(\w+)` \|(.*)\|$",
+        (Path(notification.__file__).parent / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    documented = {name: set(re.findall(r"`(\w+)`", fields)) for name, _, fields in rows}
+    assert set(documented) == TYPES
+    for event, told in TOLD.items():
+        assert told.fields <= documented[type_of(event)], event
 
 
 async def test_an_endpoint_is_told_only_what_it_asked_for(office: Office, crm: Receiver, other_crm: Receiver) -> None:
@@ -234,24 +264,52 @@ async def _calls(crm: Receiver, booking_id: UUID, count: int) -> list[Any]:
     return calls if len(calls) >= count else []
 
 
-async def _everything(office: Office, booking_id: UUID) -> None:
+async def _all_calls(crm: Receiver, count: int) -> list[Any]:
+    return crm.calls if len(crm.calls) >= count else []
+
+
+async def _everything(office: Office, booking_id: UUID, event_id: UUID) -> None:
     """One of each event that CRM systems hear of."""
     now, payment_id, refund_id = datetime.now(UTC), uuid4(), uuid4()
     payment = {"payment_id": payment_id, "booking_id": booking_id, "occurred_at": now}
     refund = {"refund_id": refund_id, "booking_id": booking_id, "occurred_at": now}
     money = Money(100, "EUR")
     events = [
-        office.placed(booking_id),
+        office.placed(booking_id, event_id=event_id),
         PaymentAttemptFailed(version=1, attempts_left=4, **payment),
         BookingExpired(version=2, booking_id=booking_id, occurred_at=now),
         PaymentVoided(version=2, amount=money, was_authorized=False, reason="booking_expired", **payment),
-        office.confirmed(booking_id),
+        office.confirmed(booking_id, event_id=event_id),
+        TicketsCancelled(
+            version=4,
+            booking_id=booking_id,
+            occurred_at=now,
+            by="customer",
+            received_at=now,
+            line_ids=(UUID(int=1),),
+            remaining_line_ids=(UUID(int=2),),
+        ),
+        EventRescheduled(
+            version=1,
+            occurred_at=now,
+            event_id=event_id,
+            event=FACTS.model_copy(update={"event_id": event_id}),
+            previous_starts_at=STARTS_AT - timedelta(days=1),
+        ),
         BookingCancelled(
-            version=4, booking_id=booking_id, occurred_at=now, by="staff", was="confirmed", received_at=now, line_ids=()
+            version=5, booking_id=booking_id, occurred_at=now, by="staff", was="confirmed", received_at=now, line_ids=()
         ),
         RefundDeclined(version=1, rule="none", **refund),
         RefundCompleted(version=2, payment_id=payment_id, amount=money, reason="goodwill", **refund),
         RefundFailed(version=3, payment_id=payment_id, amount=money, reason="lost", **refund),
+        RefundAwaitingApproval(version=4, payment_id=payment_id, amount=money, reason="goodwill", **refund),
+        RefundSettledManually(version=5, payment_id=payment_id, amount=money, reason="goodwill", **refund),
+        DisputeOpened(version=3, amount=money, dispute_id=uuid4(), reason="fraudulent", **payment),
+        DisputeClosed(version=4, amount=money, dispute_id=uuid4(), outcome="won", **payment),
+        RefundCampaignStarted(version=1, event_id=event_id, name="x", bookings=1, totals=(money,), occurred_at=now),
+        RefundCampaignFinished(
+            version=2, event_id=event_id, name="x", refunded=1, failed=0, totals=(money,), occurred_at=now
+        ),
     ]
     for event in events:
         await office.running.deliver_and_wait(event)

@@ -16,6 +16,7 @@ from ops.verify.records import (
     Booking,
     Dossier,
     Entry,
+    EventMove,
     EventRow,
     Intent,
     MailBooking,
@@ -218,3 +219,28 @@ def test_an_expiry_has_a_mail_only_after_a_failed_attempt() -> None:
 )
 def test_what_a_text_shows_in_clear(text: str, what: str | None) -> None:
     assert trust.kind_of_leak(text) == what
+
+
+def test_a_move_is_owed_to_whoever_was_confirmed_before_it_and_still_is() -> None:
+    dossier = paid()
+    assert dossier.booking is not None
+    event_id, hour = dossier.booking.event_id, timedelta(hours=1)
+    dossier.booking = replace(dossier.booking, confirmed_at=NOW - hour)
+    moves = [EventMove(event_id, 1, NOW - 2 * hour), EventMove(event_id, 2, NOW - hour / 2)]
+    first, second = (("event_moved", f"booking/{event_id}/{version}") for version in (1, 2))
+    must, may = people.expected_mails(dossier, moves)
+    assert (first in may, first in must, second in must) == (True, False, True)
+    must, may = people.expected_mails(dossier, moves[:1])  # it bought for the old time, or for the new: we do not know
+    assert (first in may, first in must) == (True, False)
+    dossier.booking = replace(dossier.booking, status="cancelled")
+    must, may = people.expected_mails(dossier, moves)
+    assert (second in may, second in must) == (True, False)
+
+
+def test_a_refund_that_fails_owes_a_mail_to_the_buyer_and_one_to_staff() -> None:
+    dossier = paid()
+    assert dossier.payment is not None
+    dossier.payment = replace(dossier.payment, told=[Told(1, "payment.dispute-opened.v1", None)])
+    must, _ = people.expected_mails(dossier)
+    assert ("staff_dispute_opened", f"payment/{dossier.payment.id}/1") in must
+    assert {template for template, _ in must} == {"confirmation", "staff_dispute_opened"}
