@@ -30,7 +30,7 @@ async def database_of(service: str, postgres_url: str) -> AsyncIterator[Database
     """A fresh one, with the service's tables and the rights that it has itself."""
     url = await fresh_database(service, postgres_url)
     await asyncio.to_thread(migrate, service, as_role(url, f"{service}_owner"))
-    database = Database.connect(as_role(url, service), SystemClock(), SystemIds(), pool=1)
+    database = Database(as_role(url, service), SystemClock(), SystemIds(), pool=1)
     try:
         yield database
     finally:
