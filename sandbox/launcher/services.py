@@ -110,6 +110,7 @@ def _own(service: str, at: Addresses, known: Credentials, webhook_secret: str | 
                 "NOTIFICATION_SMTP_PORT": str(at.ports["smtp"]),
                 "NOTIFICATION_SMTP_STARTTLS": "false",
                 "NOTIFICATION_MAIL_FROM": "Boxoffice <tickets@boxoffice.example>",
+                "NOTIFICATION_STAFF_ADDRESS": "desk@boxoffice.example",
                 "NOTIFICATION_WEBHOOK_ALLOWED_HOSTS": f"127.0.0.1:{at.ports['crm']}",
             }
         case _:
