@@ -26,7 +26,7 @@ from contracts.payment import (
     PaymentSucceeded,
 )
 
-from refund import service
+from refund import campaign, service
 
 consumers = Consumers("refund")
 
@@ -83,7 +83,7 @@ async def on_event_rescheduled(event: EventRescheduled, tx: Transaction) -> None
 
 @consumers.on(EventCancelled)
 async def on_event_cancelled(event: EventCancelled, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await campaign.start(tx, event)
 
 
 @consumers.on(PaymentRefundPending)

@@ -65,6 +65,7 @@ TRANSITIONS: Mapping[tuple[Status, Trigger], Status] = MappingProxyType(
         # A bank may return the money up to 30 days after the provider had accepted the refund.
         **{(status, _T.REFUND_FAILED): _S.FAILED for status in (*_ON_ITS_WAY, _S.SUCCEEDED)},
         (_S.APPROVED, _T.REJECTED): _S.FAILED,
+        (_S.FAILED, _T.APPROVE): _S.APPROVED,
         **{(status, _T.SETTLE_MANUALLY): _S.SETTLED_MANUALLY for status in (_S.FAILED, _S.BLOCKED_BY_DISPUTE)},
     }
 )

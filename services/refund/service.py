@@ -24,6 +24,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import Update
 
+from refund import campaign
 from refund.cases import case_of, given_refunds, policy_of
 from refund.domain import (
     Decision,
@@ -185,6 +186,8 @@ async def _note(tx: Transaction, booking_id: UUID, **facts: object) -> Booking:
 
 async def _decide_once(tx: Transaction, booking: Booking) -> None:
     """Decides when it is known that the booking is over, what it was, and that it was paid."""
+    if await campaign.take_on(tx, booking):
+        return
     if booking.decided_at is not None or booking.placed_at is None or booking.captured_minor is None:
         return
     if booking.cancelled_by is not None:

@@ -61,7 +61,7 @@ def test_every_pair_of_status_and_trigger_is_decided() -> None:
     pending, unknown, blocked = "pending", "unknown", "blocked_by_dispute"
     expected = {
         "ask_second_person": {requested: awaiting},
-        "approve": {requested: approved, awaiting: approved},
+        "approve": {requested: approved, awaiting: approved, "failed": approved},
         "decline": {requested: "declined", awaiting: "declined"},
         "dispute_opened": {requested: blocked, awaiting: blocked, approved: blocked},
         "dispute_won": {blocked: approved},
