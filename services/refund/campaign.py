@@ -53,7 +53,7 @@ async def start(tx: Transaction, event: EventCancelled) -> None:
         occurred_at=tx.now,
         event_id=event.event_id,
         name=event.name,
-        bookings=sum(row.bookings for row in counted),
+        bookings=sum(row.owed for row in counted),
         totals=totals_of(counted),
     )
     await outbox.publish(tx, started)

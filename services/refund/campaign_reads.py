@@ -74,7 +74,7 @@ def progress_of(tx: Transaction, campaign: Campaign, counted: Sequence[Row[Any]]
 
 
 async def tally(tx: Transaction, event_id: UUID) -> Sequence[Row[Any]]:
-    """The items of a campaign by shown state and currency: bookings, done, of_late, minor, last_change."""
+    """The items of a campaign by shown state and currency: bookings, owed (those with an amount), done, of_late, minor, last_change."""
     items, bookings = table(CampaignItem), table(Booking)
     state = shown_state()
     counted = (
@@ -82,6 +82,7 @@ async def tally(tx: Transaction, event_id: UUID) -> Sequence[Row[Any]]:
             state,
             bookings.c.currency,
             func.count().label("bookings"),
+            func.count().filter(_amount() > 0).label("owed"),
             func.count(items.c.done_at).label("done"),
             func.count().filter(items.c.done_at > tx.now - RATE_OVER).label("of_late"),
             func.sum(_amount()).cast(BigInteger).label("minor"),
