@@ -57,7 +57,7 @@ async def retry_campaign(event_id: UUID, manager: Manager, tx: Tx, pace: Pace) -
 
 @router.get("/stream", response_class=StreamingResponse)
 async def stream_campaign(event_id: UUID, request: Request, _: Staff, tx: Tx, pace: Pace) -> StreamingResponse:
-    """Server-sent events `campaign`, each with the same JSON as the campaign itself; a comment at least every 15 s."""
+    """Server-sent events `campaign`, each with the same JSON as the campaign itself; a comment at least every 6 s."""
     await campaign_reads.read_progress(tx, event_id, pace)  # so that a campaign that is not there is a 404
     return StreamingResponse(
         campaign_stream.updates(request.app.state.database, event_id, pace),

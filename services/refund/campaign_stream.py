@@ -14,7 +14,7 @@ from refund.campaign_reads import read_progress
 from refund.campaign_rules import CampaignState
 
 POLL_S = 1.0
-HEARTBEAT = timedelta(seconds=15)
+HEARTBEAT = timedelta(seconds=5)
 LONGEST = timedelta(minutes=15)
 """A page that waits longer connects anew, which also checks its token anew."""
 

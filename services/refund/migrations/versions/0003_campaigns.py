@@ -47,7 +47,7 @@ def upgrade() -> None:
     op.execute("CREATE INDEX refund_campaigns_look ON refund_campaigns (look_at) WHERE look_at IS NOT NULL")
     op.execute("CREATE INDEX refund_campaign_items_event ON refund_campaign_items (event_id, id)")
     op.execute("CREATE INDEX refund_campaign_items_due ON refund_campaign_items (due_at) WHERE due_at IS NOT NULL")
-    op.execute("CREATE INDEX bookings_event ON bookings (event_id) WHERE captured_minor IS NOT NULL")
+    op.execute("CREATE INDEX IF NOT EXISTS bookings_event ON bookings (event_id)")
     op.execute(
         """
         CREATE TABLE refund_pace (
@@ -60,7 +60,10 @@ def upgrade() -> None:
     # A booking that was decided on before, by a refund that failed, is refunded anew when its event is cancelled: once.
     op.execute("DROP INDEX refunds_one_decision")
     op.execute(
-        "CREATE UNIQUE INDEX refunds_one_decision ON refunds (booking_id) WHERE ground NOT IN ('staff', 'event_cancelled')"
+        """
+        CREATE UNIQUE INDEX refunds_one_decision ON refunds (booking_id)
+        WHERE ground IN ('policy', 'never_confirmed', 'seats_unavailable')
+        """
     )
     op.execute("CREATE UNIQUE INDEX refunds_one_for_its_event ON refunds (booking_id) WHERE ground = 'event_cancelled'")
     op.execute(
