@@ -78,12 +78,9 @@ async def take_on(tx: Transaction, booking: Booking) -> bool:
         bookings.c.event_id.in_(select(campaigns.c.id))
     )
     item = insert(items).from_select(_ITEM, this)
-    sooner = (items.c.state == ItemState.QUEUED, item.excluded.due_at < items.c.due_at)
-    await tx.execute(
-        item.on_conflict_do_update(
-            index_elements=["id"], set_={"due_at": item.excluded.due_at}, where=sooner[0] & sooner[1]
-        )
-    )
+    sooner = (items.c.state == ItemState.QUEUED) & (item.excluded.due_at < items.c.due_at)
+    due = {"due_at": item.excluded.due_at}
+    await tx.execute(item.on_conflict_do_update(index_elements=["id"], set_=due, where=sooner))
     return by_event
 
 

@@ -61,7 +61,7 @@ class Pace(Table, table=True):
     spent_until: datetime = Field(sa_type=_AT)
 
 
-ITEMS = Due("refund-campaign-items", CampaignItem, "due_at", lease=timedelta(seconds=30))
+ITEMS = Due("refund-campaign-items", CampaignItem, "due_at", lease=timedelta(seconds=10))
 """Bookings of cancelled events whose refund is to be recorded, the oldest booking first."""
 
 LOOKS = Due("refund-campaigns", Campaign, "look_at", lease=timedelta(seconds=10))
