@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chassis.db import Transaction, table
 from contracts.booking import PolicySnapshot
-from sqlalchemy import Label, RowMapping, select
+from sqlalchemy import Label, RowMapping, literal_column, select
 
 from refund.domain import GIVES_NOTHING, Case, Ground
 from refund.models import Booking, Refund, Reschedule
@@ -33,14 +33,14 @@ async def given_refunds(tx: Transaction, booking_id: UUID) -> Sequence[RowMappin
 
 def move_columns() -> tuple[Label[Any], Label[Any]]:
     """What became of the start of a booking's event, as columns of a statement that returns rows of `bookings`."""
-    bookings, moves = table(Booking), table(Reschedule)
-    return (
-        select(moves.c.starts_at).where(moves.c.event_id == bookings.c.event_id).scalar_subquery().label("moved_to"),
-        select(moves.c.full_refund_until)
-        .where(moves.c.event_id == bookings.c.event_id)
-        .scalar_subquery()
-        .label("full_refund_until"),
+    moves = table(Reschedule)
+    # Named as text, since SQLAlchemy correlates no subquery that an INSERT returns.
+    of_its_event = moves.c.event_id == literal_column("bookings.event_id")
+    starts_at, until = (
+        select(column).where(of_its_event).scalar_subquery()
+        for column in (moves.c.starts_at, moves.c.full_refund_until)
     )
+    return starts_at.label("moved_to"), until.label("full_refund_until")
 
 
 def move_of(row: RowMapping) -> Moved | None:
@@ -101,10 +101,9 @@ def case_of(
 
 def lines_at_the_end(booking: Booking) -> list[UUID] | None:
     """The tickets that ended with the booking: those of its cancellation that were not given back before. None where that is all."""
-    if not booking.given_back:
-        return None
-    ended = booking.cancelled_line_ids or [line["line_id"] for line in booking.lines or ()]
-    return [UUID(line_id) for line_id in ended if line_id not in booking.given_back]
+    every = [line["line_id"] for line in booking.lines or ()]
+    ended = [line_id for line_id in booking.cancelled_line_ids or every if line_id not in booking.given_back]
+    return None if len(ended) == len(every) else [UUID(line_id) for line_id in ended]
 
 
 def _line(line: Mapping[str, Any], taken: Sequence[Mapping[str, Any]]) -> Line:

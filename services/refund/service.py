@@ -7,6 +7,7 @@ missing, and whichever comes last finds the others there. The row of the booking
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -102,9 +103,10 @@ async def note_tickets_cancelled(tx: Transaction, event: TicketsCancelled) -> No
     request = {"by": event.by, "received_at": event.received_at.isoformat(), "line_ids": line_ids}
     bookings = table(Booking)
     noted = insert(bookings).values(booking_id=event.booking_id, given_back=line_ids, undecided=[request])
+    is_told_again = bookings.c.given_back.contains(noted.excluded.given_back)
     appended = {
-        "given_back": bookings.c.given_back.op("||")(noted.excluded.given_back),
-        "undecided": bookings.c.undecided.op("||")(noted.excluded.undecided),
+        name: case((is_told_again, bookings.c[name]), else_=bookings.c[name].op("||")(noted.excluded[name]))
+        for name in ("given_back", "undecided")
     }
     await _decide(tx, await _upserted(tx, noted, appended))
 
@@ -201,7 +203,10 @@ async def _refund_tickets(tx: Transaction, booking: Booking, moved: Moved | None
         return
     given = await given_refunds(tx, booking.booking_id) if booking.promised_minor else ()
     received_at = datetime.fromisoformat(request["received_at"])
-    decision = decide(case_of(booking, Ground.TICKETS, received_at, given, moved=moved, line_ids=line_ids))
+    asked = case_of(booking, Ground.TICKETS, received_at, given, moved=moved, line_ids=line_ids)
+    if booking.decided_at is not None:
+        asked = replace(asked, fee_kept_minor=asked.policy.fee_minor)
+    decision = decide(asked)
     await record_refund(tx, booking, decision, reason=REASONS[request["by"]], requested_by=POLICY_DECIDED)
 
 
