@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from functools import partial
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from chassis.app import create_service
+from chassis.app import Service, create_service
+from chassis.due import Sweep
 from chassis.settings import Shared, load
 from fastapi import FastAPI
 
 from refund import api, campaign_api, campaign_run
 from refund.consumers import consumers
 from refund.settings import Settings
+from refund.watch import watch
 
 
 def create_app() -> FastAPI:
     """Reads the environment; see .env.example."""
     settings = load(Settings)
-    return create_service(
-        "refund",
-        settings,
-        load(Shared),
-        routers=[api.router, campaign_api.router],
-        consumers=consumers,
-        parts=partial(campaign_run.parts, settings.campaign_per_s),
-    )
+
+    @asynccontextmanager
+    async def parts(service: Service) -> AsyncIterator[Sequence[Sweep]]:
+        watching = asyncio.create_task(watch(service.database))
+        try:
+            async with campaign_run.parts(settings.campaign_per_s, service) as sweeps:
+                yield sweeps
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    app = create_service("refund", settings, load(Shared), routers=[api.router, campaign_api.router], consumers=consumers, parts=parts)
+    app.state.approval_above_minor = settings.approval_above_minor
+    return app

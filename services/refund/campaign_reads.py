@@ -202,7 +202,8 @@ def shown_state() -> Label[str]:
 
 def _left() -> ColumnElement[int]:
     bookings = table(Booking)
-    return bookings.c.captured_minor - bookings.c.promised_minor - bookings.c.unavailable_minor
+    gone = bookings.c.promised_minor + bookings.c.unavailable_minor + bookings.c.lost_minor
+    return func.greatest(0, bookings.c.captured_minor - gone)
 
 
 def _amount() -> ColumnElement[int]:

@@ -24,7 +24,7 @@ from refund.campaign_watch import watch
 from refund.cases import case_of, given_refunds
 from refund.domain import PAID_BACK, Ground, Status, Trigger, decide, next_status
 from refund.models import Booking, Refund
-from refund.service import _record
+from refund.recording import record_refund
 
 BY_CAMPAIGN = "campaign"
 
@@ -157,7 +157,7 @@ async def _refund_all(tx: Transaction, booking: Booking) -> Refund:
     given = await given_refunds(tx, booking.booking_id) if booking.promised_minor else ()
     received_at = booking.cancel_received_at or tx.now
     decision = decide(case_of(booking, Ground.EVENT_CANCELLED, received_at, given))
-    return await _record(tx, booking, decision, reason="event_cancelled", requested_by=BY_CAMPAIGN)
+    return await record_refund(tx, booking, decision, reason="event_cancelled", requested_by=BY_CAMPAIGN)
 
 
 async def _approve_anew(tx: Transaction, booking: Booking, refund_id: UUID) -> None:

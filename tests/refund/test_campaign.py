@@ -151,7 +151,7 @@ async def test_a_booking_that_is_paid_late_is_taken_on(refund: Running) -> None:
 async def test_what_was_refunded_before_is_not_refunded_twice(refund: Running) -> None:
     """All of it: the booking is skipped. A part, made at the provider by hand: the rest goes back."""
     tour = Tour(refund)
-    whole, part = tour.ticket(starts_in=timedelta(hours=1)), tour.ticket(starts_in=timedelta(hours=1))
+    whole, part = tour.ticket(), tour.ticket()
     for ticket in (whole, part):
         await ticket.paid()
         assert (await _refund_by_staff(refund, ticket)).status_code == 201
@@ -166,6 +166,22 @@ async def test_what_was_refunded_before_is_not_refunded_twice(refund: Running) -
     assert items[str(whole.booking_id)]["reason"] == "already_refunded"
     assert items[str(part.booking_id)]["amount"] == {"amount_minor": 498, "currency": "EUR"}
     assert [said.amount.amount_minor for said in await part.said() if isinstance(said, RefundApproved)] == [1998, 498]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_tickets_given_back_by_policy_are_made_whole(refund: Running, order: tuple[int, ...]) -> None:
+    """Half of a ticket was kept by the policy; the event is cancelled, and everything that was paid goes back, whatever comes first."""
+    tour = Tour(refund)
+    ticket = tour.ticket(prices=(1000, 3000), starts_in=timedelta(hours=30))
+    await ticket.tell(ticket.placed())
+    facts = [ticket.captured(), ticket.tickets_cancelled(0), ticket.cancelled(by="event")]
+    await tour.tell(tour.cancelled(), *(facts[index] for index in order))
+
+    async def amounts() -> list[int] | None:
+        minor = [said.amount.amount_minor for said in await ticket.said() if isinstance(said, RefundApproved)]
+        return minor if sum(minor) == 4000 else None
+
+    assert await eventually(amounts) in ([500, 3500], [4000])
 
 
 async def test_a_finished_campaign_takes_on_a_late_booking_and_finishes_again(refund: Running) -> None:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "refund_0003"
-down_revision = "refund_0001"
+down_revision = "refund_0002"
 
 
 def upgrade() -> None:
