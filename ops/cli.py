@@ -1,4 +1,4 @@
-"""`boxoffice`: migrate, doctor, verify, parked, republish, audit."""
+"""`boxoffice`: migrate, doctor, verify, parked, republish, audit, refund."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 from chassis.settings import load
 
-from ops import parked_cli
+from ops import parked_cli, refund_cli
 from ops.settings import SERVICES, Mode, Settings, Shared
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 audit = typer.Typer(no_args_is_help=True, help="What privileged people did, in chains that show every change.")
 app.add_typer(parked_cli.commands, name="parked")
 app.add_typer(audit, name="audit")
+app.add_typer(refund_cli.commands, name="refund")
 
 # Each command imports what it needs itself: Alembic, the provider's SDK and the services are slow to import, and no command needs all.
 

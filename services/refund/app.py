@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from chassis.app import create_service
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from chassis.app import Service, create_service
+from chassis.due import Sweep
 from chassis.settings import Shared, load
 from fastapi import FastAPI
 
-from refund import api
+from refund import api, campaign_api, campaign_run
 from refund.consumers import consumers
 from refund.settings import Settings
+from refund.watch import watch
 
 
 def create_app() -> FastAPI:
     """Reads the environment; see .env.example."""
-    return create_service("refund", load(Settings), load(Shared), routers=[api.router], consumers=consumers)
+    settings = load(Settings)
+
+    @asynccontextmanager
+    async def parts(service: Service) -> AsyncIterator[Sequence[Sweep]]:
+        watching = asyncio.create_task(watch(service.database))
+        try:
+            async with campaign_run.parts(settings.campaign_per_s, service) as sweeps:
+                yield sweeps
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    app = create_service("refund", settings, load(Shared), routers=[api.router, campaign_api.router], consumers=consumers, parts=parts)
+    app.state.approval_above_minor = settings.approval_above_minor
+    return app

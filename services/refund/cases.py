@@ -2,32 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from chassis.db import Transaction, table
 from contracts.booking import PolicySnapshot
-from sqlalchemy import RowMapping, select
+from sqlalchemy import Label, RowMapping, literal_column, select
 
 from refund.domain import GIVES_NOTHING, Case, Ground
-from refund.models import Booking, Refund
-from refund.policy import Policy, Tier
+from refund.models import Booking, Refund, Reschedule
+from refund.policy import Moved, Policy, Tier
 from refund.shares import Line
 
 
 async def given_refunds(tx: Transaction, booking_id: UUID) -> Sequence[RowMapping]:
-    """Status, amount and lines of the booking's refunds that have their amount."""
+    """Status, amount, ground, lines and deciders of the booking's refunds that have their amount."""
     refunds = table(Refund)
-    given = select(refunds.c.status, refunds.c.amount_minor, refunds.c.trace["lines"].label("lines")).where(
-        refunds.c.booking_id == booking_id, refunds.c.status.not_in(GIVES_NOTHING)
-    )
+    given = select(
+        refunds.c.status,
+        refunds.c.amount_minor,
+        refunds.c.ground,
+        refunds.c.requested_by,
+        refunds.c.decided_by,
+        refunds.c.trace["lines"].label("lines"),
+    ).where(refunds.c.booking_id == booking_id, refunds.c.status.not_in(GIVES_NOTHING))
     return (await tx.execute(given)).mappings().all()
 
 
-def case_of(booking: Booking, ground: Ground, received_at: datetime, given: Sequence[RowMapping]) -> Case:
-    """The case of a booking that is placed; `given` are its refunds as `given_refunds` reads them."""
+def move_columns() -> tuple[Label[Any], Label[Any]]:
+    """What became of the start of a booking's event, as columns of a statement that returns rows of `bookings`."""
+    moves = table(Reschedule)
+    # Named as text, since SQLAlchemy correlates no subquery that an INSERT returns.
+    of_its_event = moves.c.event_id == literal_column("bookings.event_id")
+    starts_at, until = (
+        select(column).where(of_its_event).scalar_subquery()
+        for column in (moves.c.starts_at, moves.c.full_refund_until)
+    )
+    return starts_at.label("moved_to"), until.label("full_refund_until")
+
+
+def move_of(row: RowMapping) -> Moved | None:
+    """The same as the domain takes it."""
+    return None if row["moved_to"] is None else Moved(row["moved_to"], row["full_refund_until"])
+
+
+async def read_booking(
+    tx: Transaction, booking_id: UUID, *, for_update: bool = False
+) -> tuple[Booking, Moved | None] | None:
+    """A booking and what became of its event's start, locked where asked for. None for one that is not known or not yet placed."""
+    bookings = table(Booking)
+    query = select(bookings, *move_columns()).where(bookings.c.booking_id == booking_id)
+    row = (await tx.execute(query.with_for_update(of=bookings) if for_update else query)).mappings().one_or_none()
+    return None if row is None or row["placed_at"] is None else (booking_of(row), move_of(row))
+
+
+def booking_of(row: RowMapping) -> Booking:
+    """A booking from a row that may hold more than its columns."""
+    return Booking(**{column.name: row[column.name] for column in table(Booking).c})
+
+
+def case_of(
+    booking: Booking,
+    ground: Ground,
+    received_at: datetime,
+    given: Sequence[RowMapping],
+    *,
+    moved: Moved | None = None,
+    line_ids: Collection[UUID] | None = None,
+    asked_minor: int | None = None,
+) -> Case:
+    """The case of a booking that is placed; `given` are its refunds as `given_refunds` reads them.
+
+    `line_ids` are the tickets that it is about, `asked_minor` is an amount that was asked for.
+    """
     assert booking.starts_at is not None, "a booking is decided on only once it is placed"
     shares = [share for refund in given for share in refund["lines"]]
     return Case(
@@ -43,7 +92,18 @@ def case_of(booking: Booking, ground: Ground, received_at: datetime, given: Sequ
         starts_at=booking.starts_at,
         timezone=str(booking.timezone),
         received_at=received_at,
+        moved=moved,
+        line_ids=None if line_ids is None else tuple(line_ids),
+        asked_minor=asked_minor,
+        fee_kept_minor=booking.fee_kept_minor,
     )
+
+
+def lines_at_the_end(booking: Booking) -> list[UUID] | None:
+    """The tickets that ended with the booking: those of its cancellation that were not given back before. None where that is all."""
+    every = [line["line_id"] for line in booking.lines or ()]
+    ended = [line_id for line_id in booking.cancelled_line_ids or every if line_id not in booking.given_back]
+    return None if len(ended) == len(every) else [UUID(line_id) for line_id in ended]
 
 
 def _line(line: Mapping[str, Any], taken: Sequence[Mapping[str, Any]]) -> Line:

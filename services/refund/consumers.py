@@ -1,4 +1,4 @@
-"""What refund does when an event arrives: one call into the service each."""
+"""What refund does when an event arrives: one call into a verb each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from contracts.payment import (
     PaymentSucceeded,
 )
 
-from refund import service
+from refund import campaign, outcomes, service
 
 consumers = Consumers("refund")
 
@@ -58,59 +58,60 @@ async def on_seats_unavailable(event: SeatsUnavailable, tx: Transaction) -> None
 
 @consumers.on(PaymentRefunded)
 async def on_payment_refunded(event: PaymentRefunded, tx: Transaction) -> None:
-    await service.complete_refund(tx, event)
+    await outcomes.complete_refund(tx, event)
 
 
 @consumers.on(PaymentRefundFailed)
 async def on_payment_refund_failed(event: PaymentRefundFailed, tx: Transaction) -> None:
-    await service.fail_refund(tx, event)
+    await outcomes.fail_refund(tx, event)
 
 
 @consumers.on(PaymentRefundRejected)
 async def on_payment_refund_rejected(event: PaymentRefundRejected, tx: Transaction) -> None:
-    await service.reject_refund(tx, event)
+    await outcomes.reject_refund(tx, event)
 
 
 @consumers.on(TicketsCancelled)
 async def on_tickets_cancelled(event: TicketsCancelled, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await service.note_tickets_cancelled(tx, event)
 
 
 @consumers.on(EventRescheduled)
 async def on_event_rescheduled(event: EventRescheduled, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await service.note_rescheduled(tx, event)
 
 
 @consumers.on(EventCancelled)
 async def on_event_cancelled(event: EventCancelled, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await campaign.start(tx, event)
+
 
 
 @consumers.on(PaymentRefundPending)
 async def on_payment_refund_pending(event: PaymentRefundPending, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await outcomes.note_pending(tx, event)
 
 
 @consumers.on(PaymentRefundBlocked)
 async def on_payment_refund_blocked(event: PaymentRefundBlocked, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await outcomes.block_refund(tx, event)
 
 
 @consumers.on(PaymentRefundedOutside)
 async def on_payment_refunded_outside(event: PaymentRefundedOutside, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await outcomes.import_refund(tx, event)
 
 
 @consumers.on(DisputeOpened)
 async def on_dispute_opened(event: DisputeOpened, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await outcomes.open_dispute(tx, event)
 
 
 @consumers.on(DisputeClosed)
 async def on_dispute_closed(event: DisputeClosed, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await outcomes.close_dispute(tx, event)
 
 
 @consumers.on(BalanceRead)
 async def on_balance_read(event: BalanceRead, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await service.note_balance(tx, event)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from uuid import UUID
 
 from chassis.errors import Conflict
 
-from refund.policy import CutOff, Policy, cut_offs, local, percent_of
+from refund.policy import CutOff, Moved, Policy, cut_offs, deciding_start, local, percent_of
 from refund.shares import Line, Share, allocate, part_of, shares_of, unit_of
 
 
@@ -20,7 +21,6 @@ class Status(StrEnum):
     REQUESTED = "requested"
     AWAITING_APPROVAL = "awaiting_approval"
     APPROVED = "approved"
-    SUBMITTED = "submitted"
     PENDING = "pending"
     UNKNOWN = "unknown"
     SUCCEEDED = "succeeded"
@@ -36,9 +36,9 @@ class Trigger(StrEnum):
     ASK_SECOND_PERSON = "ask_second_person"
     APPROVE = "approve"
     DECLINE = "decline"
-    DISPUTE_OPENED = "dispute_opened"
+    IMPORT = "import"
+    DISPUTED = "disputed"
     DISPUTE_WON = "dispute_won"
-    SUBMIT = "submit"
     PROVIDER_WAITS = "provider_waits"
     NO_ANSWER = "no_answer"
     REFUNDED = "refunded"
@@ -49,22 +49,25 @@ class Trigger(StrEnum):
 
 _S, _T = Status, Trigger
 _UNDECIDED = (_S.REQUESTED, _S.AWAITING_APPROVAL)
-_ON_ITS_WAY = (_S.APPROVED, _S.SUBMITTED, _S.PENDING, _S.UNKNOWN)
+_AT_WORK = (_S.APPROVED, _S.PENDING, _S.UNKNOWN)
+# What was blocked goes on as soon as the dispute is won, and its outcome may overtake that news.
+_ON_ITS_WAY = (*_AT_WORK, _S.BLOCKED_BY_DISPUTE)
 
 TRANSITIONS: Mapping[tuple[Status, Trigger], Status] = MappingProxyType(
     {
         (_S.REQUESTED, _T.ASK_SECOND_PERSON): _S.AWAITING_APPROVAL,
-        **{(status, _T.APPROVE): _S.APPROVED for status in _UNDECIDED},
+        (_S.REQUESTED, _T.IMPORT): _S.SUCCEEDED,
+        # A refund that failed may be approved once more: it is the same refund, with a new attempt.
+        **{(status, _T.APPROVE): _S.APPROVED for status in (*_UNDECIDED, _S.FAILED)},
         **{(status, _T.DECLINE): _S.DECLINED for status in _UNDECIDED},
-        **{(status, _T.DISPUTE_OPENED): _S.BLOCKED_BY_DISPUTE for status in (*_UNDECIDED, _S.APPROVED)},
+        **{(status, _T.DISPUTED): _S.BLOCKED_BY_DISPUTE for status in _ON_ITS_WAY},
         (_S.BLOCKED_BY_DISPUTE, _T.DISPUTE_WON): _S.APPROVED,
-        (_S.APPROVED, _T.SUBMIT): _S.SUBMITTED,
-        **{(status, _T.PROVIDER_WAITS): _S.PENDING for status in (_S.APPROVED, _S.SUBMITTED, _S.UNKNOWN)},
-        **{(status, _T.NO_ANSWER): _S.UNKNOWN for status in (_S.APPROVED, _S.SUBMITTED, _S.PENDING)},
+        **{(status, _T.PROVIDER_WAITS): _S.PENDING for status in _ON_ITS_WAY},
+        **{(status, _T.NO_ANSWER): _S.UNKNOWN for status in _ON_ITS_WAY},
         **{(status, _T.REFUNDED): _S.SUCCEEDED for status in _ON_ITS_WAY},
         # A bank may return the money up to 30 days after the provider had accepted the refund.
         **{(status, _T.REFUND_FAILED): _S.FAILED for status in (*_ON_ITS_WAY, _S.SUCCEEDED)},
-        (_S.APPROVED, _T.REJECTED): _S.FAILED,
+        **{(status, _T.REJECTED): _S.FAILED for status in _ON_ITS_WAY},
         **{(status, _T.SETTLE_MANUALLY): _S.SETTLED_MANUALLY for status in (_S.FAILED, _S.BLOCKED_BY_DISPUTE)},
     }
 )
@@ -73,6 +76,7 @@ GIVES_NOTHING = frozenset({Status.FAILED, Status.DECLINED})
 """In any other status a refund has its amount of the booking's money: paid back, or promised."""
 
 PAID_BACK = frozenset({Status.SUCCEEDED, Status.SETTLED_MANUALLY})
+UNFINISHED = frozenset(Status) - GIVES_NOTHING - PAID_BACK
 
 
 class IllegalTransition(Conflict):
@@ -91,24 +95,36 @@ def next_status(status: Status, trigger: Trigger) -> Status:
 
 
 class Ground(StrEnum):
-    """What a decision rests on: the booking's policy, or a case in which all that is left goes back."""
+    """What a decision rests on."""
 
     POLICY = "policy"
+    TICKETS = "tickets"
     EVENT_CANCELLED = "event_cancelled"
     NEVER_CONFIRMED = "never_confirmed"
     SEATS_UNAVAILABLE = "seats_unavailable"
     STAFF = "staff"
+    OUTSIDE = "outside"
 
 
-EVERYTHING_BACK: Mapping[Ground, str] = MappingProxyType(
+BY_POLICY = frozenset({Ground.POLICY, Ground.TICKETS})
+"""The booking's policy decides: on the end of the booking, or on tickets that were given back before it."""
+
+ENDS_BOOKING = frozenset({Ground.POLICY, Ground.EVENT_CANCELLED, Ground.NEVER_CONFIRMED, Ground.SEATS_UNAVAILABLE})
+"""Of these a booking has one decision at most."""
+
+RULES: Mapping[Ground, str] = MappingProxyType(
     {
         Ground.EVENT_CANCELLED: "The event was cancelled: everything is refunded.",
         Ground.NEVER_CONFIRMED: "The booking was cancelled before it was confirmed: everything is refunded.",
         Ground.SEATS_UNAVAILABLE: "No seats were free for the payment: everything is refunded.",
         Ground.STAFF: "Staff decided to refund all that was left.",
+        Ground.OUTSIDE: "The refund was made at the payment provider.",
     }
 )
+"""Outside the policy all that is left goes back, unless an amount was asked for."""
+AS_ASKED = "Staff decided on this amount."
 NOTHING_LEFT = "Everything that was paid has been refunded already."
+KEPT_BY_POLICY, NOT_ASKED_FOR = "the flat fee or what is no longer left", "what was not asked for"
 
 
 def ground_of_cancellation(by: str, was: str) -> Ground:
@@ -120,7 +136,12 @@ def ground_of_cancellation(by: str, was: str) -> Ground:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a decision rests on. `remaining_minor`: of `paid_minor`, what is neither paid back nor promised."""
+    """All that a decision rests on.
+
+    `remaining_minor`: of `paid_minor`, what is neither paid back nor promised. `line_ids`: the tickets that it is about, all where it is
+    None. `asked_minor`: an amount that staff ask for or that was made outside; `asked_lines`: the same for each ticket.
+    `fee_kept_minor`: of the flat fee, what earlier decisions about tickets have kept.
+    """
 
     ground: Ground
     currency: str
@@ -131,6 +152,16 @@ class Case:
     starts_at: datetime
     timezone: str
     received_at: datetime
+    moved: Moved | None = None
+    line_ids: tuple[UUID, ...] | None = None
+    asked_minor: int | None = None
+    asked_lines: tuple[int, ...] | None = None
+    fee_kept_minor: int = 0
+
+    @property
+    def chosen(self) -> tuple[Line, ...]:
+        """The tickets that it is about. `asked_lines` are in their order."""
+        return tuple(line for line in self.lines if self.line_ids is None or line.line_id in self.line_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,24 +179,52 @@ class Decision:
     lines: tuple[Share, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    percent: int
+    rule: str
+    fee_minor: int = 0
+    less: str = KEPT_BY_POLICY
+
+
 def decide(case: Case) -> Decision:
-    """What goes back: by the policy half up per line less the flat fee, else all that is left; never more than is left."""
-    by_policy = case.ground is Ground.POLICY
-    percent, rule = (
-        percent_of(case.policy, case.starts_at, case.received_at) if by_policy else (100, EVERYTHING_BACK[case.ground])
-    )
-    unit = unit_of(case.currency)
-    parts = [min(part_of(line.gross_minor, percent, unit), line.left_minor) for line in case.lines]
-    fee_minor = min(case.policy.fee_minor // unit * unit, sum(parts)) if by_policy else 0
-    amount_minor = min(sum(parts) - fee_minor, case.remaining_minor)
+    """What goes back: by the policy half up per line less the flat fee, else what was asked for or all that is left.
+
+    Never more than is left, but for what was made outside, which is as it is.
+    """
+    terms, lines, unit = _terms(case), case.chosen, unit_of(case.currency)
+    parts = [min(part_of(line.gross_minor, terms.percent, unit), line.left_minor) for line in lines]
+    fee_minor = min(terms.fee_minor // unit * unit, sum(parts))
+    asked = parts if case.asked_lines is None else list(case.asked_lines)
+    amount_minor = sum(asked) - fee_minor if case.asked_minor is None else case.asked_minor
+    if case.ground is Ground.OUTSIDE:
+        amounts = allocate(min(amount_minor, sum(parts)), parts)
+    else:
+        amount_minor = min(amount_minor, case.remaining_minor)
+        amounts = allocate(amount_minor, asked, unit)
     return Decision(
         case=case,
         amount_minor=amount_minor,
-        percent=percent,
+        percent=terms.percent,
         fee_minor=fee_minor,
-        rule=rule if case.remaining_minor else NOTHING_LEFT,
+        rule=terms.rule if amount_minor or case.remaining_minor else NOTHING_LEFT,
         received_local=local(case.received_at, case.timezone),
         starts_local=local(case.starts_at, case.timezone),
-        cut_offs=cut_offs(case.policy, case.starts_at, case.timezone),
-        lines=shares_of(case.lines, percent, parts, allocate(amount_minor, parts, unit), case.currency),
+        cut_offs=cut_offs(case.policy, deciding_start(case.starts_at, case.moved), case.timezone),
+        lines=shares_of(lines, parts, amounts, percent=terms.percent, currency=case.currency, less=terms.less),
     )
+
+
+def _terms(case: Case) -> _Terms:
+    if case.ground not in BY_POLICY:
+        by_amount = case.asked_minor is not None or case.asked_lines is not None
+        rule = AS_ASKED if case.ground is Ground.STAFF and by_amount else RULES[case.ground]
+        return _Terms(100, rule, less=NOT_ASKED_FOR if by_amount else KEPT_BY_POLICY)
+    if case.moved and case.moved.full_refund_until and case.received_at <= case.moved.full_refund_until:
+        until = local(case.moved.full_refund_until, case.timezone)
+        return _Terms(100, f"The event was changed: until {until} everything is refunded.")
+    starts_at = deciding_start(case.starts_at, case.moved)
+    percent, rule = percent_of(case.policy, starts_at, case.received_at)
+    if starts_at != case.starts_at:
+        rule += " The hours count to the new start, which is better for the buyer."
+    return _Terms(percent, rule, max(0, case.policy.fee_minor - case.fee_kept_minor))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+LONGEST_HOURS = 100_000
+"""More than eleven years; it keeps every cut-off within the calendar."""
 
 
 class InvalidPolicy(ValueError):
@@ -21,7 +25,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A refund policy as it was frozen on a booking. Raises InvalidPolicy unless hours and percents fall from tier to tier."""
+    """A refund policy as it was frozen on a booking. Raises InvalidPolicy, naming all that `contradictions` finds."""
 
     policy_id: str
     policy_version: int
@@ -29,13 +33,38 @@ class Policy:
     fee_minor: int
 
     def __post_init__(self) -> None:
-        if self.fee_minor < 0:
-            raise InvalidPolicy("fee_minor must not be negative")
-        if any(tier.hours_before < 0 or not 0 <= tier.percent <= 100 for tier in self.tiers):  # noqa: PLR2004  # per cent
-            raise InvalidPolicy("tiers: hours_before must not be negative, percent must lie between 0 and 100")
-        pairs = zip(self.tiers, self.tiers[1:], strict=False)
-        if any(b.hours_before >= a.hours_before or b.percent >= a.percent for a, b in pairs):
-            raise InvalidPolicy("tiers: hours_before and percent must both fall from each tier to the next")
+        if wrong := contradictions(self.tiers, self.fee_minor):
+            raise InvalidPolicy("; ".join(f"{field} {sentence}" for field, sentence in wrong))
+
+
+def contradictions(tiers: Sequence[Tier], fee_minor: int) -> list[tuple[str, str]]:
+    """What is wrong with a policy: the field, and a sentence about it. A tier must ask for less time and give less than the one before."""
+    wrong = [("fee_minor", "must not be negative")] if fee_minor < 0 else []
+    for index, tier in enumerate(tiers):
+        name = f"tiers.{index}"
+        if not 0 <= tier.hours_before <= LONGEST_HOURS:
+            wrong.append((f"{name}.hours_before", f"must lie between 0 and {LONGEST_HOURS}, not {tier.hours_before}"))
+        if not 0 <= tier.percent <= 100:  # noqa: PLR2004  # per cent
+            wrong.append((f"{name}.percent", f"must lie between 0 and 100, not {tier.percent}"))
+        before = tiers[index - 1] if index else None
+        if before and tier.hours_before >= before.hours_before:
+            wrong.append((f"{name}.hours_before", f"must be below {before.hours_before}, the hours of the tier before"))
+        if before and tier.percent >= before.percent:
+            wrong.append((f"{name}.percent", f"must be below {before.percent}, the percentage of the tier before"))
+    return wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of an event's start. Until `full_refund_until` every buyer may cancel and gets everything back."""
+
+    starts_at: datetime
+    full_refund_until: datetime | None
+
+
+def deciding_start(promised: datetime, moved: Moved | None) -> datetime:
+    """Of the promised and the new start the one that is better for the buyer: tiers fall, so it is the later one."""
+    return promised if moved is None else max(promised, moved.starts_at)
 
 
 @dataclass(frozen=True, slots=True)

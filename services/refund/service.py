@@ -1,4 +1,4 @@
-"""What refund does: gathers the facts of bookings, decides once when a booking is over and paid, and follows its refunds.
+"""What refund does when a booking is over: gathers its facts, and decides once when it is over and paid.
 
 Facts come in any order and never change, so no version of another aggregate has to be kept for them: each is written where it is
 missing, and whichever comes last finds the others there. The row of the booking is the lock of all that happens to its money.
@@ -6,61 +6,46 @@ missing, and whichever comes last finds the others there. The row of the booking
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chassis import audit, metrics, outbox
-from chassis.auth import Principal
-from chassis.crypto import Sealer
 from chassis.db import Transaction, table
-from chassis.errors import Conflict, NotFound, TooEarly
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingPlaced, SeatsUnavailable
-from contracts.money import Money
-from contracts.payment import PaymentRefunded, PaymentRefundFailed, PaymentRefundRejected, PaymentSucceeded
-from contracts.refund import RefundApproved, RefundCompleted, RefundDeclined, RefundFailed, RefundReason
-from prometheus_client import Counter
-from sqlalchemy import Row, func, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import Update
-
-from refund.cases import case_of, given_refunds, policy_of
-from refund.domain import (
-    Decision,
-    Ground,
-    Status,
-    Trigger,
-    decide,
-    ground_of_cancellation,
-    next_status,
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingPlaced,
+    EventRescheduled,
+    SeatsUnavailable,
+    TicketsCancelled,
 )
-from refund.models import Booking, Refund
-from refund.policy import local
-from refund.reads import SEALED_NOTE, TRACE, detail_of
-from refund.schemas import RefundDetail, RefundRequest
+from contracts.payment import BalanceRead, PaymentSucceeded
+from contracts.refund import RefundReason
+from sqlalchemy import RowMapping, case, func
+from sqlalchemy.dialects.postgresql import Insert, insert
 
-NOT_ENOUGH_LEFT = "not_enough_left"
-BY_POLICY = "policy"
+from refund import campaign
+from refund.cases import booking_of, case_of, given_refunds, lines_at_the_end, move_columns, move_of, policy_of
+from refund.domain import Ground, decide, ground_of_cancellation
+from refund.models import Balance, Booking, Reschedule
+from refund.policy import Moved, local
+from refund.recording import record_refund
+
+POLICY_DECIDED = "policy"
 REASONS: Mapping[str, RefundReason] = {
     "customer": "customer_cancelled",
     "staff": "staff_cancelled",
     "event": "event_cancelled",
 }
-REFUNDS = Counter(
-    "refunds_total",
-    "Refunds by the status they reached (approved, succeeded, failed, declined) and their reason.",
-    ["status", "reason"],
-    registry=metrics.REGISTRY,
-)
-
-AboutRefund = PaymentRefunded | PaymentRefundFailed | PaymentRefundRejected
 
 
 async def note_placed(tx: Transaction, event: BookingPlaced) -> None:
     """Keeps what was booked. Raises InvalidPolicy or ZoneInfoNotFoundError for what no cancellation could be decided on."""
     policy_of(event.policy)
     local(event.event.starts_at, event.event.timezone)
-    booking = await _note(
+    row = await _note(
         tx,
         event.booking_id,
         placed_at=event.occurred_at,
@@ -72,21 +57,21 @@ async def note_placed(tx: Transaction, event: BookingPlaced) -> None:
         policy=event.policy.model_dump(mode="json"),
         lines=[line.model_dump(mode="json") for line in event.lines],
     )
-    await _decide_once(tx, booking)
+    await _decide(tx, row)
 
 
 async def note_captured(tx: Transaction, event: PaymentSucceeded) -> None:
     """Keeps what was paid. Raises ValueError when another payment of the booking was captured before."""
-    booking = await _note(
+    row = await _note(
         tx,
         event.booking_id,
         payment_id=event.payment_id,
         captured_minor=event.amount.amount_minor,
         captured_currency=event.amount.currency,
     )
-    if booking.payment_id != event.payment_id:
-        raise ValueError(f"booking {event.booking_id} was paid by {booking.payment_id} before {event.payment_id}")
-    await _decide_once(tx, booking)
+    if row["payment_id"] != event.payment_id:
+        raise ValueError(f"booking {event.booking_id} was paid by {row['payment_id']} before {event.payment_id}")
+    await _decide(tx, row)
 
 
 async def note_confirmed(tx: Transaction, event: BookingConfirmed) -> None:
@@ -96,231 +81,139 @@ async def note_confirmed(tx: Transaction, event: BookingConfirmed) -> None:
 
 async def note_cancelled(tx: Transaction, event: BookingCancelled) -> None:
     """Keeps by whom and when the booking was cancelled."""
-    booking = await _note(
+    row = await _note(
         tx,
         event.booking_id,
         cancelled_by=event.by,
         cancelled_was=event.was,
         cancel_received_at=event.received_at,
+        cancelled_line_ids=[str(line_id) for line_id in event.line_ids],
     )
-    await _decide_once(tx, booking)
+    await _decide(tx, row)
 
 
 async def note_seats_unavailable(tx: Transaction, event: SeatsUnavailable) -> None:
     """Keeps that a payment found no seats. Payment voids it; where it was captured at once, all of it goes back."""
-    booking = await _note(tx, event.booking_id, seats_unavailable_at=event.occurred_at)
-    await _decide_once(tx, booking)
+    row = await _note(tx, event.booking_id, seats_unavailable_at=event.occurred_at)
+    await _decide(tx, row)
 
 
-async def complete_refund(tx: Transaction, event: PaymentRefunded) -> None:
-    """The provider accepted the refund."""
-    refund = await _locked_refund(tx, event)
-    if event.version <= refund.payment_version:
-        return
-    completed = RefundCompleted(
-        version=refund.version + 1,
-        occurred_at=tx.now,
-        refund_id=refund.id,
-        booking_id=refund.booking_id,
-        payment_id=refund.payment_id,
-        amount=event.amount,
-        reason=refund.reason,
+async def note_tickets_cancelled(tx: Transaction, event: TicketsCancelled) -> None:
+    """Keeps which tickets were given back, and decides on them as soon as it is known what was placed and paid."""
+    line_ids = [str(line_id) for line_id in event.line_ids]
+    request = {"by": event.by, "received_at": event.received_at.isoformat(), "line_ids": line_ids}
+    bookings = table(Booking)
+    noted = insert(bookings).values(booking_id=event.booking_id, given_back=line_ids, undecided=[request])
+    is_told_again = bookings.c.given_back.contains(noted.excluded.given_back)
+    appended = {
+        name: case((is_told_again, bookings.c[name]), else_=bookings.c[name].op("||")(noted.excluded[name]))
+        for name in ("given_back", "undecided")
+    }
+    await _decide(tx, await _upserted(tx, noted, appended))
+
+
+async def note_rescheduled(tx: Transaction, event: EventRescheduled) -> None:
+    """Keeps where the event was moved to. A window in which everybody gets everything back stays open when it is moved again."""
+    moves = table(Reschedule)
+    noted = insert(moves).values(
+        event_id=event.event_id,
+        version=event.version,
+        starts_at=event.event.starts_at,
+        full_refund_until=event.full_refund_until,
     )
-    moved = _moved(tx, refund, event, Trigger.REFUNDED)
-    await tx.execute(outbox.with_events(tx, moved, completed))
-    _count(tx, Status.SUCCEEDED, refund.reason)
+    is_newer = noted.excluded.version > moves.c.version
+    latest = {
+        "version": func.greatest(moves.c.version, noted.excluded.version),
+        "starts_at": case((is_newer, noted.excluded.starts_at), else_=moves.c.starts_at),
+        "full_refund_until": func.greatest(moves.c.full_refund_until, noted.excluded.full_refund_until),
+    }
+    await tx.execute(noted.on_conflict_do_update(index_elements=[moves.c.event_id], set_=latest))
 
 
-async def fail_refund(tx: Transaction, event: PaymentRefundFailed) -> None:
-    """The provider refused the refund, at once or after it had accepted it: its amount may be refunded anew."""
-    await _give_up(tx, event, Trigger.REFUND_FAILED, event.reason)
+async def note_balance(tx: Transaction, event: BalanceRead) -> None:
+    """Keeps what the provider has available; what was read before is passed over."""
+    balances = table(Balance)
+    for money in event.available:
+        noted = insert(balances).values(
+            provider=event.provider,
+            currency=money.currency,
+            available_minor=money.amount_minor,
+            read_at=event.occurred_at,
+        )
+        latest = {name: noted.excluded[name] for name in ("available_minor", "read_at")}
+        await tx.execute(
+            noted.on_conflict_do_update(
+                index_elements=[balances.c.provider, balances.c.currency],
+                set_=latest,
+                where=noted.excluded.read_at > balances.c.read_at,
+            )
+        )
 
 
-async def reject_refund(tx: Transaction, event: PaymentRefundRejected) -> None:
-    """Payment did not start the refund, since money is gone that no refund of ours took: what is left is what payment says."""
-    await _give_up(tx, event, Trigger.REJECTED, NOT_ENOUGH_LEFT)
-
-
-async def create_refund(tx: Transaction, sealer: Sealer, staff: Principal, body: RefundRequest) -> RefundDetail:
-    """Refunds all that is left of a booking's payment. Of two at once the second finds nothing left.
-
-    Raises NotFound for a booking that refund does not know, Conflict where nothing was paid or nothing is left.
-    """
-    booking = await tx.get(Booking, body.booking_id, with_for_update=True)
-    if booking is None or booking.placed_at is None:
-        raise NotFound("booking")
-    if booking.captured_minor is None:
-        raise Conflict("Nothing was paid for this booking.", state="unpaid")
-    if booking.remaining_minor == 0:
-        nothing = Money(0, str(booking.currency))
-        raise Conflict("Nothing is left to refund of this booking.", state="nothing_left", remaining=nothing)
-    decision = decide(case_of(booking, Ground.STAFF, tx.now, await given_refunds(tx, booking.booking_id)))
-    note = body.note and sealer.seal(body.note, SEALED_NOTE)
-    refund = await _record(tx, booking, decision, reason=body.reason, requested_by=staff.subject, note=note)
-    await audit.record(
-        tx,
-        actor=staff.subject,
-        action="refund.create",
-        subject=f"refund/{refund.id}",
-        reason=body.reason,
-        after={
-            "booking_id": booking.booking_id,
-            "amount_minor": refund.amount_minor,
-            "currency": refund.currency,
-        },
-    )
-    return detail_of(refund, sealer, staff)
-
-
-async def _note(tx: Transaction, booking_id: UUID, **facts: object) -> Booking:
-    """Writes facts where they are missing and returns the booking, locked. What was noted before stays."""
+async def _note(tx: Transaction, booking_id: UUID, **facts: object) -> RowMapping:
+    """Writes facts where they are missing and returns the booking's row, locked. What was noted before stays."""
     bookings = table(Booking)
     noted = insert(bookings).values(booking_id=booking_id, **facts)
     first_stays = {name: func.coalesce(bookings.c[name], noted.excluded[name]) for name in facts}
-    row = await tx.execute(
-        noted.on_conflict_do_update(index_elements=["booking_id"], set_=first_stays).returning(bookings)
-    )
-    return Booking(**row.mappings().one())
+    return await _upserted(tx, noted, first_stays)
 
 
-async def _decide_once(tx: Transaction, booking: Booking) -> None:
-    """Decides when it is known that the booking is over, what it was, and that it was paid."""
-    if booking.decided_at is not None or booking.placed_at is None or booking.captured_minor is None:
+async def _upserted(tx: Transaction, noted: Insert, otherwise: Mapping[str, object]) -> RowMapping:
+    upsert = noted.on_conflict_do_update(index_elements=["booking_id"], set_=otherwise)
+    row: RowMapping = (await tx.execute(upsert.returning(table(Booking), *move_columns()))).mappings().one()
+    return row
+
+
+async def _decide(tx: Transaction, row: RowMapping) -> None:
+    """Decides on tickets that were given back, then on the booking's end, when it is known what was placed and paid."""
+    booking, moved = booking_of(row), move_of(row)
+    if booking.placed_at is None or booking.captured_minor is None:
         return
-    if booking.cancelled_by is not None:
+    while booking.undecided:
+        request, *booking.undecided = booking.undecided
+        await _refund_tickets(tx, booking, moved, request)
+    if await campaign.take_on(tx, booking):
+        return
+    if booking.decided_at is None and (ended := end_of(booking)) is not None:
+        await _refund_ended(tx, booking, moved, ended)
+
+
+def end_of(booking: Booking) -> tuple[Ground, RefundReason, datetime] | None:
+    """What ended the booking, and when that was asked for. None for one that goes on."""
+    if booking.cancelled_by is not None and booking.cancel_received_at is not None:
         ground = ground_of_cancellation(booking.cancelled_by, str(booking.cancelled_was))
-        reason, received_at = REASONS[booking.cancelled_by], booking.cancel_received_at
-    else:
-        ground, reason, received_at = Ground.SEATS_UNAVAILABLE, "seats_unavailable", booking.seats_unavailable_at
-    if received_at is None:
+        return ground, REASONS[booking.cancelled_by], booking.cancel_received_at
+    if booking.seats_unavailable_at is not None:
+        return Ground.SEATS_UNAVAILABLE, "seats_unavailable", booking.seats_unavailable_at
+    return None
+
+
+async def _refund_ended(
+    tx: Transaction, booking: Booking, moved: Moved | None, ended: tuple[Ground, RefundReason, datetime]
+) -> None:
+    """The one decision on a booking that is over, by what `end_of` says of it."""
+    ground, reason, received_at = ended
+    given = await given_refunds(tx, booking.booking_id) if booking.promised_minor else ()
+    line_ids = lines_at_the_end(booking) if ground is Ground.POLICY else None
+    decision = decide(case_of(booking, ground, received_at, given, moved=moved, line_ids=line_ids))
+    await record_refund(tx, booking, decision, reason=reason, requested_by=POLICY_DECIDED)
+
+
+async def _refund_tickets(tx: Transaction, booking: Booking, moved: Moved | None, request: Mapping[str, Any]) -> None:
+    """A decision on tickets that were given back before the booking ended."""
+    line_ids = [UUID(line_id) for line_id in request["line_ids"]]
+    if booking.decided_at is not None and _ended_with(booking, request["line_ids"]):
         return
     given = await given_refunds(tx, booking.booking_id) if booking.promised_minor else ()
-    decision = decide(case_of(booking, ground, received_at, given))
-    await _record(tx, booking, decision, reason=reason, requested_by=BY_POLICY)
+    received_at = datetime.fromisoformat(request["received_at"])
+    asked = case_of(booking, Ground.TICKETS, received_at, given, moved=moved, line_ids=line_ids)
+    if booking.decided_at is not None:
+        asked = replace(asked, fee_kept_minor=asked.policy.fee_minor)
+    decision = decide(asked)
+    await record_refund(tx, booking, decision, reason=REASONS[request["by"]], requested_by=POLICY_DECIDED)
 
 
-async def _record(
-    tx: Transaction,
-    booking: Booking,
-    decision: Decision,
-    *,
-    reason: RefundReason,
-    requested_by: str,
-    note: str | None = None,
-) -> Refund:
-    """Writes a decision as a refund, promises its amount on the booking, and tells of it: one statement."""
-    assert booking.payment_id is not None, "only what was captured is refunded"
-    status = next_status(Status.REQUESTED, Trigger.APPROVE if decision.amount_minor else Trigger.DECLINE)
-    refund = Refund(
-        id=tx.new_id(),
-        booking_id=booking.booking_id,
-        payment_id=booking.payment_id,
-        status=status,
-        amount_minor=decision.amount_minor,
-        currency=decision.case.currency,
-        reason=reason,
-        ground=decision.case.ground,
-        trace=TRACE.dump_python(decision, mode="json"),
-        requested_by=requested_by,
-        note=note,
-        version=1,
-        created_at=tx.now,
-        updated_at=tx.now,
-    )
-    bookings = table(Booking)
-    promise: dict[str, object] = {"promised_minor": bookings.c.promised_minor + decision.amount_minor}
-    if decision.case.ground is not Ground.STAFF:
-        promise["decided_at"] = tx.now
-    promised = update(bookings).where(bookings.c.booking_id == booking.booking_id).values(promise)
-    statement = insert(table(Refund)).values(refund.model_dump()).add_cte(promised.cte("promised"))
-    await tx.execute(outbox.with_events(tx, statement, _first_event(refund, decision, reason)))
-    _count(tx, status, reason)
-    return refund
-
-
-def _first_event(refund: Refund, decision: Decision, reason: RefundReason) -> RefundApproved | RefundDeclined:
-    if not decision.amount_minor:
-        return RefundDeclined(
-            version=refund.version,
-            occurred_at=refund.created_at,
-            refund_id=refund.id,
-            booking_id=refund.booking_id,
-            rule=decision.rule,
-        )
-    return RefundApproved(
-        version=refund.version,
-        occurred_at=refund.created_at,
-        refund_id=refund.id,
-        booking_id=refund.booking_id,
-        payment_id=refund.payment_id,
-        amount=Money(refund.amount_minor, refund.currency),
-        reason=reason,
-    )
-
-
-async def _locked_refund(tx: Transaction, event: AboutRefund) -> Row[Any]:
-    """The refund that payment tells of, locked with the money of its booking. Raises ValueError where payment means another amount."""
-    refunds, bookings = table(Refund), table(Booking)
-    query = (
-        select(refunds, bookings.c.captured_minor, bookings.c.promised_minor, bookings.c.unavailable_minor)
-        .join(bookings, bookings.c.booking_id == refunds.c.booking_id)
-        .where(refunds.c.id == event.refund_id)
-        .with_for_update()
-    )
-    refund = (await tx.execute(query)).one_or_none()
-    if refund is None:
-        raise TooEarly(f"refund {event.refund_id} is not known")
-    if event.amount != Money(refund.amount_minor, refund.currency):
-        raise ValueError(f"refund {refund.id} is {refund.amount_minor} {refund.currency}, not {event.amount}")
-    return refund
-
-
-def _moved(
-    tx: Transaction, refund: Row[Any], event: AboutRefund, trigger: Trigger, failure: str | None = None
-) -> Update:
-    refunds = table(Refund)
-    return (
-        update(refunds)
-        .where(refunds.c.id == refund.id)
-        .values(
-            status=next_status(Status(refund.status), trigger),
-            failure=failure,
-            version=refund.version + 1,
-            payment_version=event.version,
-            updated_at=tx.now,
-        )
-    )
-
-
-async def _give_up(
-    tx: Transaction, event: PaymentRefundFailed | PaymentRefundRejected, trigger: Trigger, failure: str
-) -> None:
-    refund = await _locked_refund(tx, event)
-    if event.version <= refund.payment_version:
-        return
-    promised_minor = refund.promised_minor - refund.amount_minor
-    unavailable_minor = refund.unavailable_minor
-    if isinstance(event, PaymentRefundRejected):
-        unavailable_minor = max(0, refund.captured_minor - promised_minor - event.remaining.amount_minor)
-    failed = RefundFailed(
-        version=refund.version + 1,
-        occurred_at=tx.now,
-        refund_id=refund.id,
-        booking_id=refund.booking_id,
-        payment_id=refund.payment_id,
-        amount=event.amount,
-        reason=failure,
-    )
-    bookings = table(Booking)
-    released = (
-        update(bookings)
-        .where(bookings.c.booking_id == refund.booking_id)
-        .values(promised_minor=promised_minor, unavailable_minor=unavailable_minor)
-    )
-    moved = _moved(tx, refund, event, trigger, failure).add_cte(released.cte("released"))
-    await tx.execute(outbox.with_events(tx, moved, failed))
-    _count(tx, Status.FAILED, refund.reason)
-
-
-def _count(tx: Transaction, status: Status, reason: str) -> None:
-    tx.after_commit(REFUNDS.labels(status, reason).inc)
+def _ended_with(booking: Booking, line_ids: Collection[str]) -> bool:
+    """Whether the decision on the booking's end, which overtook the news of these tickets, was about them too."""
+    ended = booking.cancelled_line_ids
+    return not ended or not set(ended).isdisjoint(line_ids)

@@ -94,9 +94,9 @@ def _by_largest_remainder(exact: Sequence[Fraction], total: int) -> list[int]:
 
 
 def shares_of(
-    lines: Sequence[Line], percent: int, parts: Sequence[int], amounts: Sequence[int], currency: str
+    lines: Sequence[Line], parts: Sequence[int], amounts: Sequence[int], *, percent: int, currency: str, less: str
 ) -> tuple[Share, ...]:
-    """The trace of each line: `parts` is what the percentage gives, `amounts` what goes back of it."""
+    """The trace of each line: `parts` is what the percentage gives, `amounts` what goes back of it, `less` why that is less."""
     taxes = tax_within(lines, amounts)
     return tuple(
         Share(
@@ -105,13 +105,14 @@ def shares_of(
             refund_tax_minor=tax,
             kept_minor=line.left_minor - amount,
             kept_tax_minor=line.left_tax_minor - tax,
-            arithmetic=_in_words(line, percent=percent, part=part, amount=amount, tax=tax, currency=currency),
+            arithmetic=_in_words(line, (percent, currency, less), part, amount, tax),
         )
         for line, part, amount, tax in zip(lines, parts, amounts, taxes, strict=True)
     )
 
 
-def _in_words(line: Line, *, percent: int, part: int, amount: int, tax: int, currency: str) -> str:
+def _in_words(line: Line, terms: tuple[int, str, str], part: int, amount: int, tax: int) -> str:
+    percent, currency, why_less = terms
     gross, taken, less, refund, contained = (
         Money(minor, currency) for minor in (line.gross_minor, line.refunded_minor, part - amount, amount, tax)
     )
@@ -119,5 +120,5 @@ def _in_words(line: Line, *, percent: int, part: int, amount: int, tax: int, cur
     if taken:
         words += f", of which {taken} was refunded before"
     if less:
-        words += f", less {less} for the flat fee or what is no longer left"
+        words += f", less {less} for {why_less}"
     return f"{words}: {refund}, tax of {contained} in it"

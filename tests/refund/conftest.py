@@ -15,5 +15,6 @@ settings.load_profile("refund")
 
 @pytest.fixture(scope="module")
 async def refund(postgres_url: str, broker_vhost: Vhost) -> AsyncIterator[Running]:
-    async with running_service("refund", postgres_url, broker_vhost) as running:
+    limits = {"REFUND_APPROVAL_ABOVE_MINOR": '{"EUR": 50000}'}
+    async with running_service("refund", postgres_url, broker_vhost, **limits) as running:
         yield running

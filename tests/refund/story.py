@@ -12,15 +12,28 @@ from contracts.booking import (
     BookingConfirmed,
     BookingPlaced,
     EventFacts,
+    EventRescheduled,
     Line,
     PolicySnapshot,
     PolicyTier,
     SeatsUnavailable,
+    TicketsCancelled,
 )
 from contracts.event import Event
 from contracts.money import Money
-from contracts.payment import PaymentRefunded, PaymentRefundFailed, PaymentRefundRejected, PaymentSucceeded
+from contracts.payment import (
+    DisputeClosed,
+    DisputeOpened,
+    PaymentRefundBlocked,
+    PaymentRefunded,
+    PaymentRefundedOutside,
+    PaymentRefundFailed,
+    PaymentRefundPending,
+    PaymentRefundRejected,
+    PaymentSucceeded,
+)
 from contracts.refund import RefundApproved
+from refund.models import Booking
 
 from tests.support.service import Running, eventually
 
@@ -39,7 +52,13 @@ class Story:
     fee_minor: int = 0
     booking_id: UUID = field(default_factory=uuid4)
     payment_id: UUID = field(default_factory=uuid4)
+    dispute_id: UUID = field(default_factory=uuid4)
+    event_id: UUID = field(default_factory=uuid4)
+    line_ids: list[UUID] = field(default_factory=list)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.line_ids = self.line_ids or [uuid4() for _ in self.prices]
 
     @property
     def total(self) -> Money:
@@ -49,7 +68,7 @@ class Story:
     def facts(self) -> EventFacts:
         starts_at = self.now + self.starts_in
         return EventFacts(
-            event_id=uuid4(),
+            event_id=self.event_id,
             name="Nabucco",
             venue="Arena",
             starts_at=starts_at,
@@ -65,14 +84,14 @@ class Story:
             event=self.facts,
             lines=tuple(
                 Line(
-                    line_id=uuid4(),
+                    line_id=line_id,
                     ticket_type_id=uuid4(),
                     name="Stalls",
                     gross_minor=price,
                     tax_minor=price * 19 // 119,
                     tax_rate_bp=1900,
                 )
-                for price in self.prices
+                for line_id, price in zip(self.line_ids, self.prices, strict=True)
             ),
             total=self.total,
             policy=PolicySnapshot(policy_id="default", policy_version=1, tiers=self.tiers, fee_minor=self.fee_minor),
@@ -101,7 +120,9 @@ class Story:
             tickets="sealed",
         )
 
-    def cancelled(self, by: str = "customer", was: str = "confirmed", **received: datetime) -> BookingCancelled:
+    def cancelled(
+        self, by: str = "customer", was: str = "confirmed", lines: tuple[int, ...] = (), **received: datetime
+    ) -> BookingCancelled:
         return BookingCancelled(
             version=4,
             occurred_at=self.now,
@@ -109,7 +130,36 @@ class Story:
             by=by,
             was=was,
             received_at=received.get("received_at", self.now),
-            line_ids=(),
+            line_ids=tuple(self.line_ids[index] for index in lines),
+        )
+
+    def tickets_cancelled(self, *lines: int, by: str = "customer", version: int = 4) -> TicketsCancelled:
+        """Tickets of the booking, by their place in `prices`, were given back."""
+        given_back = tuple(self.line_ids[index] for index in lines)
+        return TicketsCancelled(
+            version=version,
+            occurred_at=self.now,
+            booking_id=self.booking_id,
+            by=by,
+            received_at=self.now,
+            line_ids=given_back,
+            remaining_line_ids=tuple(line_id for line_id in self.line_ids if line_id not in given_back),
+        )
+
+    def rescheduled(
+        self, starts_in: timedelta, full_refund_for: timedelta | None = None, version: int = 2
+    ) -> EventRescheduled:
+        """The event now starts `starts_in` from the story's now."""
+        facts = self.facts
+        moved = facts.model_copy(update={"starts_at": self.now + starts_in})
+        until = None if full_refund_for is None else self.now + full_refund_for
+        return EventRescheduled(
+            version=version,
+            occurred_at=self.now,
+            event_id=self.event_id,
+            event=moved,
+            previous_starts_at=facts.starts_at,
+            full_refund_until=until,
         )
 
     def seats_unavailable(self, reason: str = "sold_out") -> SeatsUnavailable:
@@ -131,6 +181,28 @@ class Story:
     ) -> PaymentRefundRejected:
         remaining = Money(remaining_minor, self.currency)
         return PaymentRefundRejected(**self._about(approved, version), remaining=remaining)
+
+    def refund_pending(self, approved: RefundApproved, why: str, version: int = 3) -> PaymentRefundPending:
+        return PaymentRefundPending(**self._about(approved, version), why=why)
+
+    def refund_blocked(self, approved: RefundApproved, version: int = 4) -> PaymentRefundBlocked:
+        return PaymentRefundBlocked(**self._about(approved, version), dispute_id=self.dispute_id)
+
+    def refunded_outside(self, minor: int, version: int = 3, refund_id: UUID | None = None) -> PaymentRefundedOutside:
+        return PaymentRefundedOutside(
+            version=version,
+            occurred_at=self.now,
+            payment_id=self.payment_id,
+            booking_id=self.booking_id,
+            refund_id=refund_id or uuid4(),
+            amount=Money(minor, self.currency),
+        )
+
+    def dispute_opened(self, version: int = 3) -> DisputeOpened:
+        return DisputeOpened(**self._dispute(version), reason="fraudulent")
+
+    def dispute_closed(self, outcome: str, version: int = 5) -> DisputeClosed:
+        return DisputeClosed(**self._dispute(version), outcome=outcome)
 
     async def tell(self, *events: Event) -> None:
         """Delivers events one after the other, each consumed before the next."""
@@ -173,6 +245,23 @@ class Story:
         assert answer.status_code == 200, answer.text
         quote: dict[str, Any] = answer.json()
         return quote
+
+    async def row(self) -> Booking:
+        """What refund knows of the booking."""
+        async with self.refund.database.transaction() as tx:
+            found = await tx.get(Booking, self.booking_id)
+        assert found is not None
+        return found
+
+    def _dispute(self, version: int) -> dict[str, Any]:
+        return {
+            "version": version,
+            "occurred_at": self.now,
+            "payment_id": self.payment_id,
+            "booking_id": self.booking_id,
+            "dispute_id": self.dispute_id,
+            "amount": self.total,
+        }
 
     def _about(self, approved: RefundApproved, version: int) -> dict[str, Any]:
         return {

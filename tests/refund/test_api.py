@@ -107,11 +107,11 @@ async def test_a_foreign_booking_looks_like_one_that_does_not_exist(refund: Runn
 async def test_staff_refund_all_that_is_left(refund: Running) -> None:
     story = Story(refund, starts_in=timedelta(hours=1), tiers=())
     await story.paid()
-    answer = await ask(refund, request(story, note="Spoke with the buyer."))
+    answer = await ask(refund, request(story, note="Spoke with the buyer.", override=True), role="manager")
     assert answer.status_code == 201
     created = answer.json()
     assert (created["status"], created["ground"], created["reason"]) == ("approved", "staff", "goodwill")
-    assert (created["requested_by"], created["note"]) == ("refunder-7", "Spoke with the buyer.")
+    assert (created["requested_by"], created["note"]) == ("manager-7", "Spoke with the buyer.")
     approved = await story.says(RefundApproved)
     assert (str(approved.refund_id), approved.amount) == (created["id"], story.total)
     await story.tell(story.refunded(approved))
@@ -124,7 +124,7 @@ async def test_the_rest_after_a_policy_refund_is_exact_in_every_line(refund: Run
     await story.paid()
     await story.tell(story.cancelled())
     await story.says(RefundApproved)
-    assert (await ask(refund, request(story))).status_code == 201
+    assert (await ask(refund, request(story, override=True), role="manager")).status_code == 201
     second, first = await story.refunds()
     assert first["amount"]["amount_minor"] + second["amount"]["amount_minor"] == 1333
     for line, one, two in zip(
@@ -205,9 +205,15 @@ async def test_what_cannot_be_refunded_is_refused_with_its_reason(refund: Runnin
         ({"reason": "because"}, "reason"),
         ({"reason": "seats_unavailable"}, "reason"),
         ({"booking_id": "17"}, "booking_id"),
-        ({"amount_minor": 5}, "amount_minor"),
+        ({"amount_minor": 0}, "amount_minor"),
+        ({"amount_minor": -5}, "amount_minor"),
+        ({"amount_minor": 5.0}, "amount_minor"),
+        ({"amount_minor": "5"}, "amount_minor"),
+        ({"amount_minor": 5, "lines": [{"line_id": str(UUID(int=1))}]}, "lines"),
+        ({"lines": []}, "lines"),
+        ({"lines": [{"line_id": str(UUID(int=1))}] * 2}, "lines"),
         ({"currency": "EUR"}, "currency"),
-        ({"override": True}, "override"),
+        ({"override": "yes"}, "override"),
         ({"note": "a\u0000b"}, "note"),
         ({"note": "a\u0085b"}, "note"),
         ({"note": "  "}, "note"),
@@ -245,7 +251,10 @@ async def test_a_staff_refund_is_in_the_audit_with_its_actor(refund: Running) ->
     async with refund.database.transaction() as tx:
         [row] = await tx.execute(select(rows).where(rows.c.subject == f"refund/{created['id']}"))
     assert (row.actor, row.action, row.reason) == ("refunder-7", "refund.create", "goodwill")
-    assert row.after == {"booking_id": str(story.booking_id), "amount_minor": 1998, "currency": "EUR"}
+    assert row.after == {"booking_id": str(story.booking_id), "amount_minor": 1998, "currency": "EUR"} | {
+        "status": "approved",
+        "override": False,
+    }
 
 
 async def test_a_note_rests_sealed(refund: Running) -> None:

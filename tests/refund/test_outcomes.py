@@ -1,0 +1,322 @@
+"""What payment tells of a refund, and what its buyer sees of it: every status, in the order of the news and against it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from contracts.event import Event
+from contracts.refund import RefundApproved, RefundCompleted, RefundFailed
+from refund import watch
+from refund.domain import decide
+from refund.metrics import ACCEPTED_SECONDS, AMOUNT_MINOR, OLDEST_SECONDS, OVERPAID, UNFINISHED
+from refund.models import Refund
+from refund.reads import TRACE
+
+from tests.support.service import Running
+
+from .story import Story
+from .test_staff import act, ask, settle
+
+
+async def begun(refund: Running, **other: Any) -> tuple[Story, RefundApproved]:
+    """A booking that was paid and cancelled, and its refund."""
+    story = Story(refund, **other)
+    await story.paid()
+    await story.tell(story.cancelled())
+    return story, await story.says(RefundApproved)
+
+
+async def status(story: Story) -> dict[str, Any]:
+    """Of the booking's newest refund, as its holder sees it."""
+    answer = await story.refund.client.get(
+        "/refunds/status", params={"booking_id": str(story.booking_id)}, headers=story.refund.holder(story.booking_id)
+    )
+    assert answer.status_code == 200, answer.text
+    newest: dict[str, Any] = answer.json()["refunds"][0]
+    return newest
+
+
+async def newest(story: Story) -> dict[str, Any]:
+    return (await story.refunds())[0]
+
+
+# --- on its way
+
+
+async def test_a_refund_is_followed_through_all_that_it_waits_for(refund: Running) -> None:
+    story, approved = await begun(refund)
+    seen = [(await status(story))["state"]]
+    for version, why in enumerate(("provider", "balance", "customer_action", "unknown", "unknown", "provider"), 3):
+        await story.tell(story.refund_pending(approved, why, version))
+        row = await newest(story)
+        assert (row["status"], row["waiting_for"]) == ("unknown" if why == "unknown" else "pending", why)
+        seen.append((await status(story))["state"])
+    await story.tell(story.refund_pending(approved, "balance", 3), story.refunded(approved, 20))
+    seen.append((await status(story))["state"])
+    assert len(set(seen)) == 6, "in words of its own each"
+    row = await newest(story)
+    assert (row["status"], row["waiting_for"]) == ("succeeded", None)
+    assert [type(said) for said in await story.said()] == [RefundApproved, RefundCompleted]
+
+
+async def test_since_when_it_waits_does_not_move_while_it_waits(refund: Running) -> None:
+    story, approved = await begun(refund)
+    await story.tell(story.refund_pending(approved, "provider", 3))
+    since = (await status(story))["since"]
+    await story.tell(story.refund_pending(approved, "balance", 4))
+    assert (await status(story))["since"] == since
+
+
+@pytest.mark.parametrize("why", ["provider", "unknown"])
+@pytest.mark.parametrize("ending", ["failed", "rejected", "blocked"])
+async def test_what_waits_may_still_fail(refund: Running, why: str, ending: str) -> None:
+    story, approved = await begun(refund)
+    await story.tell(story.refund_pending(approved, why, 3))
+    news: dict[str, Event] = {
+        "failed": story.refund_failed(approved),
+        "rejected": story.refund_rejected(approved, 0, 4),
+        "blocked": story.refund_blocked(approved),
+    }
+    await story.tell(news[ending])
+    assert (await newest(story))["status"] == ("blocked_by_dispute" if ending == "blocked" else "failed")
+
+
+# --- disputes
+
+
+async def test_a_dispute_blocks_and_when_it_is_won_the_refund_goes_on(refund: Running) -> None:
+    story, approved = await begun(refund)
+    await story.tell(story.dispute_opened(3), story.refund_blocked(approved, 4))
+    assert (await newest(story))["status"] == "blocked_by_dispute"
+    assert "bank is looking into" in (await status(story))["state"]
+    await story.tell(story.dispute_closed("won", 5))
+    assert (await newest(story))["status"] == "approved"
+    await story.tell(story.refunded(approved, 6))
+    assert [type(said) for said in await story.said()] == [RefundApproved, RefundCompleted]
+
+
+@pytest.mark.parametrize("outcome", ["pending", "unknown", "refunded", "failed"])
+async def test_what_follows_a_won_dispute_may_overtake_the_news_of_it(refund: Running, outcome: str) -> None:
+    story, approved = await begun(refund)
+    await story.tell(story.dispute_opened(3), story.refund_blocked(approved, 4))
+    news: dict[str, tuple[Event, str]] = {
+        "pending": (story.refund_pending(approved, "provider", 6), "pending"),
+        "unknown": (story.refund_pending(approved, "unknown", 6), "unknown"),
+        "refunded": (story.refunded(approved, 6), "succeeded"),
+        "failed": (story.refund_failed(approved, 6), "failed"),
+    }
+    event, reached = news[outcome]
+    await story.tell(event, story.dispute_closed("won", 5), story.refund_blocked(approved, 4), story.dispute_opened(3))
+    assert (await newest(story))["status"] == reached
+    assert (await story.row()).dispute_id is None
+
+
+async def test_the_news_that_it_is_blocked_may_come_after_the_dispute_is_over(refund: Running) -> None:
+    story, approved = await begun(refund)
+    await story.tell(story.dispute_closed("won", 5), story.dispute_opened(3), story.refund_blocked(approved, 4))
+    assert (await newest(story))["status"] == "approved"
+    await story.tell(story.refund_blocked(approved, 7))
+    assert (await newest(story))["status"] == "blocked_by_dispute"
+
+
+@pytest.mark.parametrize("lost_first", [True, False])
+async def test_a_lost_dispute_takes_the_money_and_ends_the_refund(refund: Running, *, lost_first: bool) -> None:
+    story, approved = await begun(refund)
+    await story.tell(story.dispute_opened(3), story.refund_blocked(approved, 4))
+    news: list[Event] = [story.dispute_closed("lost", 5), story.refund_rejected(approved, 0, 6)]
+    await story.tell(*(news if lost_first else reversed(news)))
+    assert (await story.says(RefundFailed)).reason == "dispute_lost"
+    booking = await story.row()
+    assert (booking.remaining_minor, booking.lost_minor, booking.unavailable_minor) == (0, 1998, 0)
+    shown = await status(story)
+    assert (shown["state"], shown["can_choose_payout"]) == ("Your bank has given this money back to you itself.", False)
+
+
+async def test_while_disputed_staff_refund_only_with_override(refund: Running) -> None:
+    story = Story(refund, prices=(70_000,))
+    await story.paid()
+    awaiting = (await ask(story, amount_minor=60_000)).json()
+    await story.tell(story.dispute_opened(3))
+    refused = await ask(story, amount_minor=1000)
+    assert (refused.status_code, refused.json()["state"]) == (409, "disputed")
+    assert refused.json()["remaining"] == {"amount_minor": 10_000, "currency": "EUR"}
+    assert (await act(story, awaiting["id"], "approve")).json()["state"] == "disputed"
+    assert (await act(story, awaiting["id"], "decline")).status_code == 200
+    assert (await ask(story, role="manager", override=True, amount_minor=1000)).status_code == 201
+    await story.tell(story.dispute_closed("won", 4))
+    assert (await ask(story, amount_minor=1000)).status_code == 201
+
+
+async def test_a_blocked_refund_is_settled_by_hand_and_later_news_about_it_changes_nothing(refund: Running) -> None:
+    story, approved = await begun(refund)
+    await story.tell(story.dispute_opened(3), story.refund_blocked(approved, 4))
+    overpaid = OVERPAID._value.get()
+    assert (await settle(story, str(approved.refund_id))).json()["status"] == "settled_manually"
+    await story.tell(story.refund_pending(approved, "provider", 5), story.refund_rejected(approved, 0, 6))
+    await story.tell(story.refund_failed(approved, 7), story.refund_blocked(approved, 8))
+    assert (await newest(story))["status"] == "settled_manually"
+    assert (await story.row()).promised_minor == 1998
+    await story.tell(story.refunded(approved, 9))
+    assert OVERPAID._value.get() == overpaid + 1
+
+
+# --- made outside
+
+
+async def test_a_refund_made_at_the_provider_is_one_of_ours(refund: Running) -> None:
+    story = Story(refund)
+    await story.tell(story.placed(), story.captured())
+    made = story.refunded_outside(500)
+    await story.tell(made, story.refunded_outside(500, refund_id=made.refund_id))
+    completed = await story.says(RefundCompleted)
+    assert (completed.refund_id, completed.reason, completed.version) == (made.refund_id, "made_outside", 1)
+    row = await newest(story)
+    assert (row["status"], row["ground"], row["reason"]) == ("succeeded", "outside", "made_outside")
+    trace = TRACE.validate_python(row["trace"])
+    assert decide(trace.case) == trace
+    assert (await story.quote())["remaining"]["amount_minor"] == 1498
+    await story.tell(story.cancelled())
+    assert (await story.says(RefundApproved)).amount.amount_minor == 1498
+    failed = story.refund_failed(RefundApproved(**(made.model_dump() | {"reason": "other"})), 9, had_succeeded=True)
+    await story.tell(failed)
+    booking = await story.row()
+    assert (booking.remaining_minor, booking.outside_minor, booking.promised_minor) == (500, 0, 1498)
+
+
+@pytest.mark.parametrize("rejected_first", [True, False])
+async def test_what_was_made_outside_may_exceed_what_we_thought_was_left(
+    refund: Running, *, rejected_first: bool
+) -> None:
+    """All was promised when somebody gave back 15.00 at the provider: payment rejects ours, and 4.98 is left, in either order."""
+    story, approved = await begun(refund)
+    news: list[Event] = [story.refunded_outside(1500, 3), story.refund_rejected(approved, 498, 4)]
+    if rejected_first:
+        news.reverse()
+    await story.tell(news[0])
+    assert (await story.row()).remaining_minor >= 0
+    await story.tell(news[1])
+    booking = await story.row()
+    assert (booking.promised_minor, booking.remaining_minor, booking.unavailable_minor) == (1500, 498, 0)
+    assert (await story.quote())["remaining"]["amount_minor"] == 498
+    assert (await ask(story)).json()["amount"]["amount_minor"] == 498
+
+
+# --- failed after it had succeeded
+
+
+async def test_a_late_failure_is_a_case_for_staff_and_the_buyer_says_another_way(refund: Running) -> None:
+    story, approved = await begun(refund)
+    await story.tell(story.refunded(approved, 3))
+    shown = await status(story)
+    assert shown["expected_from"] < shown["expected_until"]
+    assert not shown["can_choose_payout"]
+    holder, path = refund.holder(story.booking_id), f"/refunds/{approved.refund_id}/payout-details"
+    early = await refund.client.post(path, json={"account_holder": "Ada", "other_way": "Cheque"}, headers=holder)
+    assert (early.status_code, early.json()["state"]) == (409, "succeeded")
+    await story.tell(story.refund_failed(approved, 4, had_succeeded=True))
+    failed = await story.says(RefundFailed)
+    assert (failed.version, failed.had_succeeded) == (3, True)
+    shown = await status(story)
+    assert (shown["can_choose_payout"], "account that the money" in shown["what_to_do"]) == (True, True)
+    details = {"account_holder": "Ada Lovelace", "iban": "de89 3704 0044 0532 0130 00"}
+    for wrong, field in (
+        ({**details, "iban": "DE88370400440532013000"}, "iban"),
+        ({**details, "other_way": "Cheque"}, "body"),
+        ({"account_holder": "Ada"}, "body"),
+        ({**details, "account_holder": "A\u0000"}, "account_holder"),
+    ):
+        answer = await refund.client.post(path, json=wrong, headers=holder)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+        assert "DE88" not in answer.text
+    assert (await refund.client.post(path, json=details, headers=refund.holder(uuid4()))).status_code == 404
+    assert (await refund.client.post(path, json=details, headers=refund.staff("manager"))).status_code == 403
+    chosen = (await refund.client.post(path, json=details, headers=holder)).json()
+    assert "nothing more that you need to do" in chosen["what_to_do"]
+    listed = await refund.client.get(
+        "/refunds", params={"status": "failed", "event_id": str(story.event_id)}, headers=refund.staff("viewer")
+    )
+    [case] = listed.json()["items"]
+    assert (case["id"], case["has_payout_details"]) == (str(approved.refund_id), True)
+    seen = {
+        role: (await refund.client.get(f"/refunds/{case['id']}", headers=refund.staff(role))).json()["payout_details"]
+        for role in ("viewer", "refunder")
+    }
+    assert seen["viewer"] is None
+    assert (seen["refunder"]["iban"], seen["refunder"]["account_holder"]) == ("DE89370400440532013000", "Ada Lovelace")
+    async with refund.database.transaction() as tx:
+        row = await tx.get(Refund, UUID(case["id"]))
+    assert row is not None
+    assert row.payout_details is not None
+    assert "Lovelace" not in row.payout_details
+    assert (await settle(story, case["id"])).status_code == 200
+    assert (await status(story))["state"] == "We have paid you another way."
+
+
+# --- the page
+
+
+async def test_the_page_says_the_same_without_script_and_is_kept_nowhere(refund: Running) -> None:
+    story, approved = await begun(refund)
+    token = refund.holder(story.booking_id)["Authorization"].removeprefix("Bearer ")
+    page = await refund.client.get("/refunds/status.html", params={"token": token})
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert (await status(story))["state"] in page.text
+    assert "<script" not in page.text
+    assert "19.98 EUR" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert "noindex" in page.headers["x-robots-tag"]
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    await story.tell(story.refund_failed(approved))
+    page = await refund.client.get("/refunds/status.html", params={"token": token})
+    path = f"/refunds/{approved.refund_id}/payout-details.html"
+    assert f'action="{approved.refund_id}/payout-details.html?token=' in page.text
+    wrong = await refund.client.post(path, params={"token": token}, data={"account_holder": "<b>", "iban": "x"})
+    assert (wrong.status_code, "is not an IBAN" in wrong.text, "<b>" in wrong.text) == (422, True, False)
+    form = {"account_holder": "Ada", "iban": "", "other_way": "Cheque"}
+    sent = await refund.client.post(path, params={"token": token}, data=form)
+    assert (sent.status_code, sent.headers["location"]) == (303, f"../status.html?token={token}")
+    assert (await newest(story))["has_payout_details"]
+
+
+@pytest.mark.parametrize("who", ["nobody", "staff", "a stranger"])
+async def test_a_link_that_is_not_a_bookings_shows_nothing(refund: Running, who: str) -> None:
+    headers = {"nobody": {"Authorization": "Bearer x"}, "staff": refund.staff("manager")}
+    token = headers.get(who, refund.holder(uuid4()))["Authorization"].removeprefix("Bearer ")
+    page = await refund.client.get("/refunds/status.html", params={"token": token})
+    assert (page.status_code, "not valid" in page.text) == (404 if who == "a stranger" else 401, True)
+    assert page.headers["cache-control"] == "no-store"
+
+
+async def test_a_foreign_status_looks_like_one_that_does_not_exist(refund: Running) -> None:
+    story, _ = await begun(refund)
+    asked = {"booking_id": str(story.booking_id)}
+    foreign = await refund.client.get("/refunds/status", params=asked, headers=refund.holder(uuid4()))
+    nobody = uuid4()
+    absent = await refund.client.get(
+        "/refunds/status", params={"booking_id": str(nobody)}, headers=refund.holder(nobody)
+    )
+    assert (foreign.status_code, foreign.json()) == (404, absent.json())
+
+
+# --- what an operator sees
+
+
+async def test_an_operator_sees_what_is_unfinished_and_how_long_acceptance_took(refund: Running) -> None:
+    amount = AMOUNT_MINOR.labels("succeeded", "EUR")._value.get()
+    accepted = ACCEPTED_SECONDS._sum.get()
+    story = Story(refund)
+    await story.paid()
+    await story.tell(story.cancelled(received_at=story.now - timedelta(hours=2)))
+    approved = await story.says(RefundApproved)
+    async with refund.database.transaction() as tx:
+        await watch.measure(tx)
+    assert UNFINISHED.labels("approved")._value.get() >= 1
+    created = datetime.fromisoformat((await newest(story))["created_at"])
+    assert OLDEST_SECONDS.labels("approved")._value.get() >= (tx.now - created).total_seconds()
+    await story.tell(story.refunded(approved))
+    assert AMOUNT_MINOR.labels("succeeded", "EUR")._value.get() == amount + 1998
+    assert ACCEPTED_SECONDS._sum.get() - accepted >= timedelta(hours=2).total_seconds()
