@@ -12,7 +12,7 @@ from payment.domain import RefundStatus as PaymentRefundStatus
 from payment.domain import Status as PaymentStatus
 from payment.models import MADE_OUTSIDE
 from pydantic import ValidationError
-from refund.domain import GIVES_NOTHING, Decision, Ground, decide
+from refund.domain import ENDS_BOOKING, GIVES_NOTHING, Decision, Ground, decide
 from refund.domain import Status as RefundStatus
 from refund.reads import TRACE
 
@@ -261,7 +261,7 @@ def _same_refunds(dossier: Dossier, terms: Terms) -> Iterator[Difference]:
 
 def _same_refund(refund: Refund, ours: PaymentRefund | None, terms: Terms) -> Iterator[Difference]:
     subject = f"refund/{refund.id}"
-    expects_none = refund.status in {RefundStatus.DECLINED, RefundStatus.FAILED}
+    expects_none = refund.status in {RefundStatus.DECLINED, RefundStatus.FAILED, RefundStatus.AWAITING_APPROVAL}
     if ours is None:
         if not expects_none and terms.due(refund.updated_at, PASSING_ON):
             found = f"none while {refund.status}"
@@ -309,7 +309,7 @@ def _over(dossier: Dossier, booking: Booking, terms: Terms) -> Iterator[Differen
     cap = captured(dossier.entries)
     if not cap:
         return
-    decision = next((refund for refund in dossier.refunds if refund.ground != Ground.STAFF), None)
+    decision = next((refund for refund in dossier.refunds if refund.ground in ENDS_BOOKING), None)
     since = max(
         booking.received_at or booking.placed_at, dossier.payment.updated_at if dossier.payment else booking.placed_at
     )
@@ -340,7 +340,7 @@ def decided(dossier: Dossier, _terms: Terms) -> Iterator[Difference]:
             found = f"{refund.amount_minor}, and {decision.amount_minor} in the trace"
             yield Difference("M6", Kind.AMOUNT, subject, f"{again} {refund.currency}", found, OPEN_CASE)
         yield from _rests_on(decision, refund, dossier)
-    grounds = [refund for refund in dossier.refunds if refund.ground != Ground.STAFF]
+    grounds = [refund for refund in dossier.refunds if refund.ground in ENDS_BOOKING]
     if len(grounds) > 1:
         yield Difference("M6", Kind.DUPLICATE, dossier.name, "one decision", str(len(grounds)), OPEN_CASE)
     told = dossier.refund_booking
@@ -365,7 +365,7 @@ def _rests_on(decision: Decision, refund: Refund, dossier: Dossier) -> Iterator[
         "price": sum(line.gross_minor for line in case.lines),
         "currency": case.currency,
     }
-    if case.ground not in {Ground.STAFF, Ground.SEATS_UNAVAILABLE} and booking.received_at is not None:
+    if case.ground in ENDS_BOOKING - {Ground.SEATS_UNAVAILABLE} and booking.received_at is not None:
         frozen["received_at"], used["received_at"] = booking.received_at, case.received_at
     for name, value in frozen.items():
         if used[name] != value:

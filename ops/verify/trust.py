@@ -17,6 +17,7 @@ APPEND_ONLY = frozenset({"SELECT", "INSERT"})
 DECLARED: Mapping[tuple[str, str], frozenset[str]] = {
     ("booking", "tickets"): APPEND_ONLY,
     ("payment", "ledger_entries"): APPEND_ONLY,
+    ("refund", "policies"): APPEND_ONLY,
     ("notification", "messages"): EVERYTHING - {"DELETE"},
 }
 """What a service may do with a table of its own, where that is less than EVERYTHING."""

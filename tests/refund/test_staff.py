@@ -239,6 +239,7 @@ async def test_what_is_not_there_is_not_found(refund: Running) -> None:
 # --- races
 
 
+@pytest.mark.timeout(120 + ROUNDS)
 @pytest.mark.parametrize("amount", [None, 60])
 async def test_of_two_refunds_at_once_one_wins_and_the_other_is_told_what_is_left(
     refund: Running, amount: int | None
