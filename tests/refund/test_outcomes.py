@@ -184,6 +184,7 @@ async def test_a_refund_made_at_the_provider_is_one_of_ours(refund: Running) -> 
     await story.tell(failed)
     booking = await story.row()
     assert (booking.remaining_minor, booking.outside_minor, booking.promised_minor) == (500, 0, 1498)
+    assert (await act(story, str(made.refund_id), "retry")).json()["state"] == "made_outside"
 
 
 @pytest.mark.parametrize("rejected_first", [True, False])
