@@ -102,6 +102,8 @@ async def retry_refund(tx: Transaction, sealer: Sealer, staff: Principal, refund
     refund, booking, given = await _locked(tx, refund_id)
     if refund.status != Status.FAILED:
         raise IllegalTransition(Status(refund.status), Trigger.APPROVE)
+    if refund.ground == Ground.OUTSIDE:
+        raise _too_little(booking, "It was made at the provider: make a new refund of what is left.", "made_outside")
     _check_dispute(booking)
     _check_still_there(tx, refund, booking, given)
     await _promise(tx, booking, refund.amount_minor)

@@ -10,7 +10,7 @@ import pytest
 from contracts.event import Event
 from contracts.refund import RefundApproved, RefundCompleted, RefundFailed
 from refund import watch
-from refund.domain import decide
+from refund.domain import TRANSITIONS, Status, Trigger, decide
 from refund.metrics import ACCEPTED_SECONDS, AMOUNT_MINOR, OLDEST_SECONDS, OVERPAID, UNFINISHED
 from refund.models import Refund
 from refund.reads import TRACE
@@ -70,18 +70,32 @@ async def test_since_when_it_waits_does_not_move_while_it_waits(refund: Running)
     assert (await status(story))["since"] == since
 
 
-@pytest.mark.parametrize("why", ["provider", "unknown"])
-@pytest.mark.parametrize("ending", ["failed", "rejected", "blocked"])
-async def test_what_waits_may_still_fail(refund: Running, why: str, ending: str) -> None:
-    story, approved = await begun(refund)
-    await story.tell(story.refund_pending(approved, why, 3))
-    news: dict[str, Event] = {
-        "failed": story.refund_failed(approved),
-        "rejected": story.refund_rejected(approved, 0, 4),
-        "blocked": story.refund_blocked(approved),
-    }
-    await story.tell(news[ending])
-    assert (await newest(story))["status"] == ("blocked_by_dispute" if ending == "blocked" else "failed")
+TOLD_BY_PAYMENT = {
+    Trigger.PROVIDER_WAITS: lambda story, approved, version: story.refund_pending(approved, "balance", version),
+    Trigger.NO_ANSWER: lambda story, approved, version: story.refund_pending(approved, "unknown", version),
+    Trigger.DISPUTED: lambda story, approved, version: story.refund_blocked(approved, version),
+    Trigger.REFUNDED: lambda story, approved, version: story.refunded(approved, version),
+    Trigger.REFUND_FAILED: lambda story, approved, version: story.refund_failed(approved, version),
+    Trigger.REJECTED: lambda story, approved, version: story.refund_rejected(approved, 0, version),
+}
+ON_ITS_WAY = {
+    Status.APPROVED: None,
+    Status.PENDING: Trigger.PROVIDER_WAITS,
+    Status.UNKNOWN: Trigger.NO_ANSWER,
+    Status.BLOCKED_BY_DISPUTE: Trigger.DISPUTED,
+}
+
+
+@pytest.mark.parametrize("status", ON_ITS_WAY)
+async def test_whatever_it_waits_for_all_that_payment_may_tell_moves_it_on(refund: Running, status: Status) -> None:
+    """Every row of the table that payment's events move, by those events."""
+    for trigger, event_of in TOLD_BY_PAYMENT.items():
+        story, approved = await begun(refund)
+        if (before := ON_ITS_WAY[status]) is not None:
+            await story.tell(TOLD_BY_PAYMENT[before](story, approved, 3))
+        assert (await newest(story))["status"] == status
+        await story.tell(event_of(story, approved, 4))
+        assert (await newest(story))["status"] == TRANSITIONS[status, trigger]
 
 
 # --- disputes
@@ -184,6 +198,7 @@ async def test_a_refund_made_at_the_provider_is_one_of_ours(refund: Running) -> 
     await story.tell(failed)
     booking = await story.row()
     assert (booking.remaining_minor, booking.outside_minor, booking.promised_minor) == (500, 0, 1498)
+    assert (await act(story, str(made.refund_id), "retry")).json()["state"] == "made_outside"
 
 
 @pytest.mark.parametrize("rejected_first", [True, False])
