@@ -8,9 +8,9 @@ from datetime import timedelta
 from itertools import groupby
 
 from booking.domain import Status as BookingStatus
-from payment.domain import RefundStatus as PaymentRefundStatus
 from payment.domain import Status as PaymentStatus
 from payment.models import MADE_OUTSIDE
+from payment.refund_states import RefundStatus as PaymentRefundStatus
 from pydantic import ValidationError
 from refund.domain import GIVES_NOTHING, Decision, Ground, decide
 from refund.domain import Status as RefundStatus

@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from payment.domain import Fact, RefundStatus, RefundTrigger, Status
+from payment.domain import Fact, Status
 from payment.gateways.stripe import FACTS, REFUND_FACTS
 from payment.models import MADE_OUTSIDE
+from payment.refund_states import RefundStatus, RefundTrigger
 
 from ops.verify.records import (
     Dossier,

@@ -12,9 +12,9 @@ from sqlmodel import col, select
 
 from payment import schedule
 from payment.changes import RefundChange
-from payment.domain import RefundStatus, RefundTrigger
 from payment.gateways import Gateway, GatewayError, NotRun, RefundOrder, RefundView, Refused, Unanswered
 from payment.models import LEASE, Attempt, Operation, Outcome, locked_payment_of_refund, refund_now
+from payment.refund_states import RefundStatus, RefundTrigger
 from payment.refunds import apply_refund, fail_refund
 
 log = structlog.get_logger(__name__)

@@ -13,8 +13,9 @@ from sqlalchemy import case, insert, update
 from sqlalchemy.sql.dml import Insert, Update
 
 from payment import ledger, metrics, schedule
-from payment.domain import RefundTrigger, Status, Step, Trigger, next_refund_status, next_status, next_step
+from payment.domain import Status, Step, Trigger, next_status, next_step
 from payment.models import CHECKS, MADE_OUTSIDE, REFUND_CHECKS, Attempt, Operation, Outcome, Payment, Refund
+from payment.refund_states import RefundTrigger, next_refund_status
 
 FEE_CHECKS_MAX = 5
 

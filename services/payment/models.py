@@ -13,7 +13,8 @@ from contracts.money import Money
 from sqlalchemy import BigInteger, Column, DateTime, Enum, Identity, MetaData
 from sqlmodel import Field, SQLModel, col, select
 
-from payment.domain import CONFIRMABLE, DECLINES_MAX, RefundStatus, Release, Status, Wish
+from payment.domain import CONFIRMABLE, DECLINES_MAX, Release, Status, Wish
+from payment.refund_states import RefundStatus
 
 INSTANT: Any = DateTime(timezone=True)
 

@@ -18,7 +18,6 @@ from sqlmodel import select
 
 from payment import metrics, schedule
 from payment.changes import Change, RefundChange
-from payment.domain import next_refund_status
 from payment.gateways import (
     SYSTEM,
     BadWebhook,
@@ -40,6 +39,7 @@ from payment.models import (
     refund_by_ref,
     refund_now,
 )
+from payment.refund_states import next_refund_status
 from payment.refunds import apply_refund, import_refund
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from payment import ledger, metrics
 from payment.changes import Change, RefundChange
-from payment.domain import RefundStatus, RefundTrigger
 from payment.gateways import RefundView
 from payment.models import (
     MADE_OUTSIDE,
@@ -28,6 +27,7 @@ from payment.models import (
     locked_payment,
     refund_now,
 )
+from payment.refund_states import RefundStatus, RefundTrigger
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from payment.domain import RefundStatus, Status
+from payment.domain import Status
+from payment.refund_states import RefundStatus
 
 ABSENCE_PROVEN_AFTER = timedelta(seconds=120)
 """What the provider does not show this long after the last request for it does not exist: its search lags by up to a minute

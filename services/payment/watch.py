@@ -12,8 +12,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from payment import metrics
-from payment.domain import RefundStatus, Status
+from payment.domain import Status
 from payment.models import Payment, Refund
+from payment.refund_states import RefundStatus
 
 log = structlog.get_logger(__name__)
 

@@ -12,22 +12,19 @@ from payment import schedule
 from payment.domain import (
     AT_REST,
     CONFIRMABLE,
-    REFUND_TRANSITIONS,
     TRANSITIONS,
     Fact,
     IllegalTransition,
-    RefundStatus,
-    RefundTrigger,
     Release,
     Status,
     Step,
     Trigger,
     Wish,
     meaning,
-    next_refund_status,
     next_status,
     next_step,
 )
+from payment.refund_states import REFUND_TRANSITIONS, RefundStatus, RefundTrigger, next_refund_status
 
 S, T = Status, Trigger
 

@@ -18,7 +18,8 @@ from uuid import UUID
 
 from contracts.money import Money
 
-from payment.domain import Fact, RefundTrigger
+from payment.domain import Fact
+from payment.refund_states import RefundTrigger
 
 SYSTEM = "boxoffice"
 """Stands in the metadata of every object that is ours."""

@@ -16,7 +16,7 @@ import stripe
 from contracts.money import EXPONENTS, InvalidMoney, Money
 
 from payment import metrics
-from payment.domain import Fact, RefundTrigger
+from payment.domain import Fact
 from payment.gateways import (
     SYSTEM,
     BadWebhook,
@@ -32,6 +32,7 @@ from payment.gateways import (
     Unanswered,
     WebhookEvent,
 )
+from payment.refund_states import RefundTrigger
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=2)
 TOLERANCE = timedelta(seconds=300)
