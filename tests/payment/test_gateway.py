@@ -33,6 +33,7 @@ REFUND: dict[str, Any] = {
     "currency": "eur",
     "status": "succeeded",
     "payment_intent": "pi_1",
+    "created": 1_800_000_000,
     "metadata": {},
 }
 
