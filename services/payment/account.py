@@ -16,6 +16,7 @@ from payment.disputes import look_at_dispute, shows_nothing_new
 from payment.gateways import DisputeView, Gateway, GatewayError, RefundView
 from payment.models import Dispute, Payment, ProviderAccount, Refund
 from payment.receipts import apply_found_refund
+from payment.refund_states import RefundTrigger
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,8 @@ async def _new_disputes(database: Database, gateway: Gateway, listed: list[Dispu
 
 async def _new_refunds(database: Database, gateway: Gateway, listed: list[RefundView]) -> list[RefundView]:
     """Those of our payments that no refund of ours is, oldest first. What we asked for ourselves is found by its attempt."""
-    by_hand = [view for view in listed if "attempt_id" not in view.metadata]
+    failed = RefundTrigger.FAILED
+    by_hand = [view for view in listed if "attempt_id" not in view.metadata and view.fact is not failed]
     ours, refs = await _our_intents(database, gateway, by_hand), [view.ref for view in by_hand]
     refunds = table(Refund)
     async with database.transaction() as tx:

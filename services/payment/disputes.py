@@ -20,6 +20,7 @@ from payment.gateways import DisputeView, Gateway, GatewayError
 from payment.models import (
     Attempt,
     Dispute,
+    LedgerEntry,
     Payment,
     Refund,
     dispute_by_ref,
@@ -91,9 +92,10 @@ async def apply_dispute(tx: Transaction, gateway: Gateway, view: DisputeView, re
     change = Change(tx, payment)
     row = _row(tx, payment, dispute, view, status)
     await _write(tx, row, is_new=dispute is None)
-    posted = dispute.movements if dispute is not None else 0
-    for movement in view.movements[posted:]:
-        change.post(*ledger.dispute_moved(movement))
+    posted = await _posted(tx, payment.id, view)
+    for movement in view.movements:
+        if movement.ref not in posted:
+            change.post(*ledger.dispute_moved(movement))
     withdrawn_before = dispute.withdrawn_minor if dispute is not None else 0
     change.set(
         withdrawn_minor=payment.withdrawn_minor + row["withdrawn_minor"] - withdrawn_before,
@@ -157,6 +159,16 @@ async def _write(tx: Transaction, row: dict[str, Any], *, is_new: bool) -> None:
         await tx.execute(insert(disputes).values(row))
     else:
         await tx.execute(update(disputes).where(disputes.c.id == row["id"]).values(row))
+
+
+async def _posted(tx: Transaction, payment_id: UUID, view: DisputeView) -> frozenset[str]:
+    """Which of the dispute's movements are in the ledger: in what order the provider lists them is not said."""
+    entries = table(LedgerEntry)
+    refs = [movement.ref for movement in view.movements]
+    found = await tx.execute(
+        select(entries.c.source).where(entries.c.payment_id == payment_id, entries.c.source.in_(refs))
+    )
+    return frozenset(found.scalars())
 
 
 async def _open_dispute(tx: Transaction, payment_id: UUID) -> UUID | None:

@@ -14,9 +14,12 @@ from tests.payment.conftest import opened
 from tests.payment.shop import Shop
 from tests.support.service import eventually
 
-LIMIT = 25
+PER_S, LIMIT = 10, 12
+"""What we ask for at most, and what the provider allows: 20 and 25 by default, halved so that any machine can be too fast."""
 REFUNDS = int(os.environ.get("BOXOFFICE_TEST_REFUNDS", "60"))
 """1,000 is an event's cancellation; the rate shows with fewer."""
+
+pytestmark = pytest.mark.timeout(120 + 3 * REFUNDS / PER_S)
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +27,17 @@ async def quiet_shop(
     postgres_url: str, new_vhost: Callable[[str], Vhost], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Shop]:
     """A shop of its own: what others ask of the provider does not count here."""
-    every = {"PAYMENT_BALANCE_EVERY_S": "3600", "PAYMENT_PROVIDER_LISTING_EVERY_S": "3600"}
+    every = {
+        "PAYMENT_BALANCE_EVERY_S": "3600",
+        "PAYMENT_PROVIDER_LISTING_EVERY_S": "3600",
+        "PAYMENT_PROVIDER_REFUNDS_PER_S": str(PER_S),
+    }
     async with opened(postgres_url, new_vhost("pace"), tmp_path_factory.mktemp("stripe"), **every) as found:
         yield found
 
 
 async def test_a_mass_refund_stays_within_the_limit_and_finishes(quiet_shop: Shop) -> None:
-    """With 25 requests a second allowed, never more than a tenth above is tried, and each refund is one request."""
+    """With so many requests a second allowed, never more than a tenth above is tried, and each refund is one request."""
     shop = quiet_shop
     payments = [await shop.captured(5000) for _ in range(-(-REFUNDS // 10))]
     await shop.standin.control("PUT", "/limits", {"requests_per_second": LIMIT})
@@ -42,7 +49,7 @@ async def test_a_mass_refund_stays_within_the_limit_and_finishes(quiet_shop: Sho
         rows = [await shop.payment(payment.booking_id) for payment in payments]
         return sum(row.refunded_minor for row in rows) == REFUNDS * 100
 
-    await eventually(done, at_most_s=30 + REFUNDS / 10)
+    await eventually(done, at_most_s=30 + REFUNDS / PER_S)
     for refund_id in refund_ids[:5]:
         assert len((await shop.made("refund_id", refund_id))["refund"]) == 1
     seconds = [each for each in await shop.standin.control("GET", "/rate") if each["second"] > before]
