@@ -38,6 +38,8 @@ EXECUTED_BY_NOBODY = frozenset(
     {RefundStatus.REQUESTED, RefundStatus.AWAITING_APPROVAL, RefundStatus.DECLINED, RefundStatus.FAILED}
 )
 """Payment need not have heard of these."""
+WAITS = frozenset({PaymentRefundStatus.PENDING, PaymentRefundStatus.BLOCKED})
+"""The bank takes its time, or a dispute does: P1 compares what the provider says."""
 ASK_PROVIDER = "compare with the provider's object and post what is missing; no entry is ever changed"
 OPEN_CASE = "open a case: staff compare with the provider and refund or settle by hand"
 
@@ -108,7 +110,7 @@ def _clearing(dossier: Dossier, row: Payment | PaymentRefund, due_minor: int, te
             ASK_PROVIDER,
             row.updated_at,
         )
-    elif found and not terms.settled and terms.now - row.updated_at > MONEY_IN_FLIGHT:
+    elif found and not terms.settled and row.status not in WAITS and terms.now - row.updated_at > MONEY_IN_FLIGHT:
         yield Difference(
             "M2",
             Kind.STUCK,
@@ -301,8 +303,7 @@ def _same_refund(refund: Refund, ours: PaymentRefund | None, terms: Terms) -> It
         found = f"{ours.amount_minor} {ours.currency} in payment"
         yield Difference("M3", Kind.AMOUNT, subject, f"{refund.amount_minor} {refund.currency}", found, OPEN_CASE)
     expected = ENDED.get(PaymentRefundStatus(ours.status))
-    may_wait = ours.status in {PaymentRefundStatus.PENDING, PaymentRefundStatus.BLOCKED}
-    if expected is None and terms.settled and not may_wait:
+    if expected is None and terms.settled and ours.status not in WAITS:
         yield Difference("M3", Kind.STUCK, subject, "settled", ours.status, "see whether the provider answers")
     elif expected is not None and refund.status != expected and terms.due(ours.updated_at, PASSING_ON):
         yield Difference(

@@ -62,6 +62,8 @@ REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", 
 DISPUTE_EVENTS = frozenset(
     f"charge.dispute.{happened}" for happened in ("closed", "created", "funds_reinstated", "funds_withdrawn", "updated")
 )
+EVENTS = INTENT_EVENTS | REFUND_EVENTS | DISPUTE_EVENTS
+"""What an endpoint at the provider must listen to."""
 SEALED_AS = "payment.receipt"
 """A webhook holds the intent's client secret, and of a declined card the buyer's name and address."""
 CREATED_DELAY = timedelta(seconds=15)
@@ -121,7 +123,7 @@ async def receive(tx: Transaction, gateway: Gateway, sealer: Sealer, event: Webh
 async def _outcome_at_once(tx: Transaction, gateway: Gateway, event: WebhookEvent) -> str | None:
     if event.account is not None:
         return "foreign"
-    if event.type not in INTENT_EVENTS | REFUND_EVENTS | DISPUTE_EVENTS:
+    if event.type not in EVENTS:
         return "ignored"
     return await _known(tx, gateway, event)
 

@@ -99,7 +99,12 @@ def next_refund_status(status: RefundStatus, trigger: RefundTrigger) -> RefundSt
         raise IllegalTransition(status, trigger) from None
 
 
-def meaning_of_refund(fact: RefundTrigger, failure_code: str | None, status: RefundStatus) -> RefundTrigger:
-    """What a fact triggers: a refund that failed since its payment is disputed waits for the dispute instead."""
-    is_kept = fact is _T.FAILED and failure_code == PENDING_REFUND_DISPUTED and status in IN_RESERVE
-    return _T.DISPUTED if is_kept else fact
+def meaning_of_refund(
+    fact: RefundTrigger, failure_code: str | None, status: RefundStatus, *, is_outside: bool
+) -> RefundTrigger:
+    """What a fact triggers: a refund that failed since its payment is disputed waits for the dispute instead.
+
+    One that was made by hand (`is_outside`) ends: nobody here decided it, so it is never made anew.
+    """
+    met_a_dispute = fact is _T.FAILED and failure_code == PENDING_REFUND_DISPUTED
+    return _T.DISPUTED if met_a_dispute and status in IN_RESERVE and not is_outside else fact

@@ -138,7 +138,7 @@ def apply_refund(change: RefundChange, view: RefundView) -> None:
         return
     if refund.provider_ref is None:
         change.close_refund_attempt(Outcome.DONE)
-    trigger = meaning_of_refund(view.fact, view.failure_code, before)
+    trigger = meaning_of_refund(view.fact, view.failure_code, before, is_outside=refund.is_outside)
     if trigger is RefundTrigger.DISPUTED:
         log.warning("refund met a dispute", refund_id=str(refund.id))
         change.set_refund(provider_ref=None, failure_code=view.failure_code)
@@ -172,7 +172,7 @@ def _moved(change: RefundChange, view: RefundView, before: RefundStatus) -> None
 
 def tells_nothing_new_of_refund(refund: Refund, view: RefundView) -> bool:
     """Whether all that the view shows is recorded."""
-    trigger = meaning_of_refund(view.fact, view.failure_code, refund.status)
+    trigger = meaning_of_refund(view.fact, view.failure_code, refund.status, is_outside=refund.is_outside)
     is_same = next_refund_status(refund.status, trigger) is refund.status
     return is_same and (refund.status is not RefundStatus.PENDING or refund.waits_for is view.waits_for)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -13,12 +14,13 @@ from contracts.payment import (
     DisputeOpened,
     PaymentRefundBlocked,
     PaymentRefunded,
+    PaymentRefundedOutside,
     PaymentRefundFailed,
     PaymentRefundRejected,
 )
 from payment.dispute_states import DisputeFact, DisputeStatus, Told, dispute_status, disputed_of, double_return, told
 from payment.disputes import apply_dispute, revision_of
-from payment.models import Dispute
+from payment.models import Dispute, Payment, Refund
 from sqlalchemy import select
 
 from tests.payment.shop import Shop
@@ -137,8 +139,8 @@ async def test_the_database_refuses_to_give_back_what_a_dispute_took(still_shop:
     connection = await asyncpg.connect(url.render_as_string(hide_password=False))
     try:
         for change, constraint in (
-            ("reserved_minor = 1", "never_given_back_beyond_captured"),
-            ("disputed_minor = 0, refunded_minor = 1", "double_return_is_said"),
+            ("reserved_minor = 1", "refunds_and_disputes_within_captured"),
+            ("disputed_minor = 0, refunded_minor = 1", "twice_given_back_is_said"),
         ):
             with pytest.raises(asyncpg.CheckViolationError, match=constraint):
                 await connection.execute(f"UPDATE payments SET {change} WHERE id = $1", payment.id)  # a list above
@@ -166,6 +168,28 @@ async def test_a_dispute_fails_the_refund_that_is_pending(still_shop: Shop) -> N
     assert (await still_shop.advance_refund(refund_id)).status == "succeeded"
     made = (await still_shop.made("refund_id", refund_id))["refund"]
     assert sorted(refund["status"] for refund in made) == ["failed", "succeeded"]
+
+
+async def test_one_made_by_hand_that_meets_a_dispute_is_not_made_anew(still_shop: Shop) -> None:
+    """Nobody here decided it: it ends, and a dispute that is won does not bring it back."""
+    payment = await paid(still_shop)
+    await still_shop.standin.control("PUT", "/refund-course", {"course": "succeeds_later", "after_seconds": 10**6})
+    await still_shop.standin.control("POST", "/refunds", {"payment_intent": payment.provider_ref, "amount": 1500})
+    await still_shop.list_account()
+    refund_id = await made_by_hand(still_shop, payment)
+    ref = await still_shop.dispute(payment)
+    await still_shop.look_at_dispute(ref)
+    assert (await still_shop.advance_refund(refund_id)).status == "failed"
+    await still_shop.decide_dispute(ref, "won")
+    await still_shop.look_at_dispute(ref)
+    assert (await still_shop.refund(refund_id)).status == "failed"
+    assert not await still_shop.told(payment, PaymentRefundedOutside, PaymentRefundFailed, PaymentRefundBlocked)
+    assert (await still_shop.payment(payment.booking_id)).refundable_minor == 5000
+
+
+async def made_by_hand(shop: Shop, payment: Payment) -> UUID:
+    async with shop.service.database.transaction() as tx:
+        return (await tx.scalars(select(Refund).where(Refund.payment_id == payment.id))).one().id
 
 
 @pytest.mark.parametrize("ended", [None, "won", "lost"])

@@ -23,9 +23,9 @@ def payments() -> None:
             ADD COLUMN withdrawn_minor bigint NOT NULL DEFAULT 0 CHECK (withdrawn_minor >= 0),
             ADD COLUMN disputed_minor bigint NOT NULL DEFAULT 0 CHECK (disputed_minor >= 0),
             ADD COLUMN double_return_minor bigint NOT NULL DEFAULT 0 CHECK (double_return_minor >= 0),
-            ADD CONSTRAINT never_given_back_beyond_captured
+            ADD CONSTRAINT refunds_and_disputes_within_captured
                 CHECK (refunded_minor + reserved_minor + disputed_minor <= captured_minor),
-            ADD CONSTRAINT double_return_is_said
+            ADD CONSTRAINT twice_given_back_is_said
                 CHECK (refunded_minor + withdrawn_minor - captured_minor <= double_return_minor)
         """
     )
