@@ -17,7 +17,7 @@ import stripe
 from alembic.script import ScriptDirectory
 from chassis.clock import SystemClock
 from chassis.topology import Topology, topology
-from payment.receipts import INTENT_EVENTS, REFUND_EVENTS
+from payment.receipts import EVENTS
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ops.settings import SERVICES, Settings, Shared
@@ -189,7 +189,6 @@ async def _provider(account: ProviderSettings, public_url: str | None) -> list[F
 def _webhooks(endpoints: list[dict[str, Any]], public_url: str | None) -> Finding:
     """The address is compared only where it is known here."""
     what = "provider tells us by webhook"
-    wanted = INTENT_EVENTS | REFUND_EVENTS
     ours = [endpoint for endpoint in endpoints if endpoint["url"].endswith("/webhooks/stripe")]
     if public_url is not None:
         ours = [endpoint for endpoint in ours if endpoint["url"] == f"{public_url.rstrip('/')}/webhooks/stripe"]
@@ -197,7 +196,7 @@ def _webhooks(endpoints: list[dict[str, Any]], public_url: str | None) -> Findin
     if not enabled:
         return Finding(what, "no enabled endpoint ends with /webhooks/stripe", "Register one at the provider")
     heard = frozenset(event for endpoint in enabled for event in endpoint["enabled_events"])
-    missing = frozenset() if "*" in heard else wanted - heard
+    missing = frozenset() if "*" in heard else EVENTS - heard
     if missing:
         return Finding(what, f"it does not listen to {', '.join(sorted(missing))}", "Add them to the endpoint")
     versions = {endpoint["api_version"] for endpoint in enabled}

@@ -55,6 +55,14 @@ def _refund_still_pending(outside: Outside) -> None:
     _shown(outside).refunds[0] = replace(_shown(outside).refunds[0], status="pending")
 
 
+def _dispute_of_nobody(outside: Outside) -> None:
+    _shown(outside).disputes.append(replace(_shown(outside).disputes[0], ref="du_unseen"))
+
+
+def _dispute_decided(outside: Outside) -> None:
+    _shown(outside).disputes[0] = replace(_shown(outside).disputes[0], status="lost")
+
+
 def _refund_in_dashboard(outside: Outside) -> None:
     made = replace(_shown(outside).refunds[0], ref="re_by_hand", refund_id=None, attempt_id=None)
     _shown(outside).refunds.append(made)
@@ -238,6 +246,24 @@ MONEY = (
         " WHERE kind = 'captured' AND payment_id = :confirmed_payment",
     ),
     Corruption(
+        "M4",
+        "a dispute took money that the payment knows nothing of",
+        "payment",
+        "UPDATE payments SET withdrawn_minor = 0 WHERE booking_id = :disputed",
+    ),
+    Corruption(
+        "M7",
+        "a dispute took what had been refunded, and no row says so",
+        "payment",
+        "UPDATE payments SET double_return_minor = 0 WHERE booking_id = :disputed",
+    ),
+    Corruption(
+        "M7",
+        "a refund counts as sent twice, and the ledger has it once",
+        "payment",
+        "UPDATE refunds SET status = 'overpaid' WHERE booking_id = :half_back",
+    ),
+    Corruption(
         "M6",
         "a refund is one unit more than its policy gives",
         "refund",
@@ -264,6 +290,14 @@ PROVIDER = (
     Corruption("P1", "the provider says that a refund is pending, we that it succeeded", outside=_refund_still_pending),
     Corruption("P1", "a refund was made by hand and never seen here", outside=_refund_in_dashboard),
     Corruption("P1", "a test payment is live at the provider", outside=_live_object),
+    Corruption("P1", "a dispute was opened and never seen here", outside=_dispute_of_nobody),
+    Corruption("P1", "the provider says that a dispute is lost, we that it is open", outside=_dispute_decided),
+    Corruption(
+        "P2",
+        "a dispute's withdrawal was never posted",
+        "payment",
+        "DELETE FROM ledger_entries WHERE kind = 'dispute_withdrawn'",
+    ),
     Corruption("P2", "the provider kept one unit more", outside=_fee_one_off),
     Corruption("P2", "the provider's balance has one charge more", outside=_charged_once_more),
     Corruption("P3", "one payment has two intents that took money", outside=_second_intent),

@@ -1,4 +1,4 @@
-"""M1 to M6: the ledger, and paid means ticket or money back. Amounts are minor units of the charged currency."""
+"""M1 to M7: the ledger, and paid means ticket or money back. Amounts are minor units of the charged currency."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import timedelta
 from itertools import groupby
 
 from booking.domain import Status as BookingStatus
-from payment.domain import RefundStatus as PaymentRefundStatus
 from payment.domain import Status as PaymentStatus
 from payment.models import MADE_OUTSIDE
+from payment.refund_states import GIVEN_BACK, IN_RESERVE
+from payment.refund_states import RefundStatus as PaymentRefundStatus
 from pydantic import ValidationError
 from refund.domain import ENDS_BOOKING, GIVES_NOTHING, Decision, Ground, decide
 from refund.domain import Status as RefundStatus
@@ -25,8 +26,20 @@ MONEY_IN_FLIGHT = timedelta(minutes=10)
 PASSING_ON = timedelta(minutes=2)
 """How long one service may take to hear of another."""
 
-UNDER_WAY = frozenset({PaymentRefundStatus.SUBMITTED, PaymentRefundStatus.PENDING, PaymentRefundStatus.UNKNOWN})
 AT_REST = frozenset({PaymentStatus.SUCCEEDED, PaymentStatus.VOIDED, PaymentStatus.FAILED, PaymentStatus.IN_REVIEW})
+ENDED = {
+    PaymentRefundStatus.SUCCEEDED: RefundStatus.SUCCEEDED,
+    PaymentRefundStatus.FAILED: RefundStatus.FAILED,
+    PaymentRefundStatus.SETTLED: RefundStatus.SETTLED_MANUALLY,
+    PaymentRefundStatus.OVERPAID: RefundStatus.SETTLED_MANUALLY,
+}
+"""What a refund is in the refund service once it has ended in payment."""
+EXECUTED_BY_NOBODY = frozenset(
+    {RefundStatus.REQUESTED, RefundStatus.AWAITING_APPROVAL, RefundStatus.DECLINED, RefundStatus.FAILED}
+)
+"""Payment need not have heard of these."""
+WAITS = frozenset({PaymentRefundStatus.PENDING, PaymentRefundStatus.BLOCKED})
+"""The bank takes its time, or a dispute does: P1 compares what the provider says."""
 ASK_PROVIDER = "compare with the provider's object and post what is missing; no entry is ever changed"
 OPEN_CASE = "open a case: staff compare with the provider and refund or settle by hand"
 
@@ -71,7 +84,7 @@ def clearing(dossier: Dossier, terms: Terms) -> Iterator[Difference]:
         due_minor = 0 if payment.status in AT_REST - {PaymentStatus.IN_REVIEW} else payment.clearing_minor
         yield from _clearing(dossier, payment, due_minor, terms)
     for refund in dossier.payment_refunds:
-        yield from _clearing(dossier, refund, -refund.amount_minor if refund.status in UNDER_WAY else 0, terms)
+        yield from _clearing(dossier, refund, -refund.amount_minor if refund.status in IN_RESERVE else 0, terms)
     known = {f"clearing:{row.id}" for row in (dossier.payment, *dossier.payment_refunds) if row is not None}
     for account in {e.account for e in dossier.entries if e.account.startswith("clearing:")} - known:
         yield Difference(
@@ -97,7 +110,7 @@ def _clearing(dossier: Dossier, row: Payment | PaymentRefund, due_minor: int, te
             ASK_PROVIDER,
             row.updated_at,
         )
-    elif found and not terms.settled and terms.now - row.updated_at > MONEY_IN_FLIGHT:
+    elif found and not terms.settled and row.status not in WAITS and terms.now - row.updated_at > MONEY_IN_FLIGHT:
         yield Difference(
             "M2",
             Kind.STUCK,
@@ -131,18 +144,36 @@ def never_negative(dossier: Dossier, _terms: Terms) -> Iterator[Difference]:
 
 def _columns(payment: Payment, dossier: Dossier) -> Iterator[Difference]:
     refunds, entries = dossier.payment_refunds, dossier.entries
-    succeeded = sum(r.amount_minor for r in refunds if r.status == PaymentRefundStatus.SUCCEEDED)
-    reserved = sum(r.amount_minor for r in refunds if r.status in UNDER_WAY)
+    succeeded = sum(r.amount_minor for r in refunds if r.status in GIVEN_BACK)
+    reserved = sum(r.amount_minor for r in refunds if r.status in IN_RESERVE)
+    withdrawn = sum(dispute.withdrawn_minor for dispute in dossier.disputes)
     promised = payment.refunded_minor + payment.reserved_minor
     for what, ours, theirs in (
         ("captured_minor, by the ledger", payment.captured_minor, captured(entries)),
         ("refunded_minor and reserved_minor, by the ledger", promised, given_back(entries)),
         ("refunded_minor, by the refunds", payment.refunded_minor, succeeded),
         ("reserved_minor, by the refunds", payment.reserved_minor, reserved),
+        ("withdrawn_minor, by the disputes", payment.withdrawn_minor, withdrawn),
     ):
         if ours != theirs:
             expected = f"{theirs} as {what}"
             yield Difference("M4", Kind.AMOUNT, f"payment/{payment.id}", expected, str(ours), ASK_PROVIDER)
+
+
+def double_return(dossier: Dossier, terms: Terms) -> Iterator[Difference]:
+    """M7: what refunds and disputes gave back together is no more than was captured, or the row says by how much it is more."""
+    payment = dossier.payment
+    if payment is None:
+        return
+    disputed = {entry.currency for entry in dossier.entries if entry.account == "disputes"}
+    taken = balance(dossier.entries, "disputes") if disputed <= {payment.currency} else payment.withdrawn_minor
+    twice = max(0, payment.refunded_minor + taken - captured(dossier.entries))
+    if twice != payment.double_return_minor and terms.due(payment.updated_at, PASSING_ON):
+        found = f"{payment.double_return_minor} in payment/{payment.id}"
+        yield _amount("M7", dossier, f"{twice} {payment.currency} said to be given back twice", found)
+    overpaid = sum(r.amount_minor for r in dossier.payment_refunds if r.status == PaymentRefundStatus.OVERPAID)
+    if overpaid != (booked := balance(dossier.entries, "overpayments")):
+        yield _amount("M7", dossier, f"{overpaid} {payment.currency} of overpayments, by the refunds", str(booked))
 
 
 def one_payment(dossier: Dossier, _terms: Terms) -> Iterator[Difference]:
@@ -261,7 +292,7 @@ def _same_refunds(dossier: Dossier, terms: Terms) -> Iterator[Difference]:
 
 def _same_refund(refund: Refund, ours: PaymentRefund | None, terms: Terms) -> Iterator[Difference]:
     subject = f"refund/{refund.id}"
-    expects_none = refund.status in {RefundStatus.DECLINED, RefundStatus.FAILED, RefundStatus.AWAITING_APPROVAL}
+    expects_none = refund.status in EXECUTED_BY_NOBODY
     if ours is None:
         if not expects_none and terms.due(refund.updated_at, PASSING_ON):
             found = f"none while {refund.status}"
@@ -271,17 +302,10 @@ def _same_refund(refund: Refund, ours: PaymentRefund | None, terms: Terms) -> It
     if facts != (ours.amount_minor, ours.currency, ours.booking_id, ours.payment_id):
         found = f"{ours.amount_minor} {ours.currency} in payment"
         yield Difference("M3", Kind.AMOUNT, subject, f"{refund.amount_minor} {refund.currency}", found, OPEN_CASE)
-    ended = {PaymentRefundStatus.SUCCEEDED: RefundStatus.SUCCEEDED, PaymentRefundStatus.FAILED: RefundStatus.FAILED}
-    expected = ended.get(PaymentRefundStatus(ours.status))
-    settled_by_hand = refund.status == RefundStatus.SETTLED_MANUALLY
-    if expected is None and terms.settled and ours.status != PaymentRefundStatus.PENDING:
+    expected = ENDED.get(PaymentRefundStatus(ours.status))
+    if expected is None and terms.settled and ours.status not in WAITS:
         yield Difference("M3", Kind.STUCK, subject, "settled", ours.status, "see whether the provider answers")
-    elif (
-        expected is not None
-        and not settled_by_hand
-        and refund.status != expected
-        and terms.due(ours.updated_at, PASSING_ON)
-    ):
+    elif expected is not None and refund.status != expected and terms.due(ours.updated_at, PASSING_ON):
         yield Difference(
             "M3",
             Kind.STATE,
@@ -320,8 +344,8 @@ def _over(dossier: Dossier, booking: Booking, terms: Terms) -> Iterator[Differen
         return
     owed = sum(refund.amount_minor for refund in dossier.refunds if refund.status == RefundStatus.FAILED)
     back = given_back(dossier.entries)
-    held_by_hand = sum(r.amount_minor for r in dossier.refunds if r.status == RefundStatus.SETTLED_MANUALLY)
-    if back + owed + held_by_hand < decision.amount_minor and terms.due(decision.updated_at, PASSING_ON):
+    disputed = dossier.payment.disputed_minor if dossier.payment else 0
+    if back + owed + disputed < decision.amount_minor and terms.due(decision.updated_at, PASSING_ON):
         yield _amount("M3", dossier, f"{decision.amount_minor} {booking.currency} given back, as decided", str(back))
 
 
@@ -381,4 +405,5 @@ CHECKS = {
     "M4": never_negative,
     "M5": one_payment,
     "M6": decided,
+    "M7": double_return,
 }

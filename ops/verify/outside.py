@@ -16,7 +16,7 @@ from payment.gateways import SYSTEM
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ops.verify.records import CrmCall, Intent, Movement, Provider, ProviderRefund, QueueState
+from ops.verify.records import CrmCall, Intent, Movement, Provider, ProviderDispute, ProviderRefund, QueueState
 
 PAGE = 100
 
@@ -62,6 +62,9 @@ async def read_provider(settings: ProviderSettings) -> Provider:
         async for refund in _all(client.v1.refunds.list_async({"limit": PAGE})):
             if _id(refund["payment_intent"]) in ours:
                 shown.refunds.append(_refund(refund))
+        async for dispute in _all(client.v1.disputes.list_async({"limit": PAGE})):
+            if _id(dispute["payment_intent"]) in ours:
+                shown.disputes.append(_dispute(dispute))
         async for movement in _all(client.v1.balance_transactions.list_async({"limit": PAGE})):
             shown.movements.append(_movement(movement))
         async for event in _all(client.v1.events.list_async({"limit": PAGE})):
@@ -103,6 +106,17 @@ def _refund(refund: Mapping[str, Any]) -> ProviderRefund:
         status=refund["status"],
         amount_minor=refund["amount"],
         currency=refund["currency"].upper(),
+    )
+
+
+def _dispute(dispute: Mapping[str, Any]) -> ProviderDispute:
+    return ProviderDispute(
+        ref=dispute["id"],
+        intent_ref=str(_id(dispute["payment_intent"])),
+        status=dispute["status"],
+        amount_minor=dispute["amount"],
+        currency=dispute["currency"].upper(),
+        is_withdrawn=sum(movement["amount"] for movement in dispute["balance_transactions"]) < 0,
     )
 
 

@@ -6,11 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from payment.domain import Fact, RefundStatus, RefundTrigger, Status
-from payment.gateways.stripe import FACTS, REFUND_FACTS
+from payment.dispute_states import DisputeFact, dispute_status
+from payment.domain import Fact, Status
+from payment.gateways.stripe import DISPUTE_FACTS, FACTS, REFUND_FACTS
 from payment.models import MADE_OUTSIDE
+from payment.refund_states import RefundStatus, RefundTrigger
 
 from ops.verify.records import (
+    Dispute,
     Dossier,
     Entry,
     Intent,
@@ -18,6 +21,7 @@ from ops.verify.records import (
     Payment,
     PaymentRefund,
     Provider,
+    ProviderDispute,
     ProviderRefund,
     Receipt,
     Terms,
@@ -50,11 +54,23 @@ EXPECTED_OF_REFUND: dict[RefundStatus, frozenset[RefundTrigger]] = {
     RefundStatus.UNKNOWN: frozenset(RefundTrigger),
     RefundStatus.SUCCEEDED: frozenset({RefundTrigger.SUCCEEDED}),
     RefundStatus.FAILED: frozenset({RefundTrigger.FAILED}),
+    RefundStatus.BLOCKED: frozenset(),
+    RefundStatus.SETTLED: frozenset({RefundTrigger.PENDING, RefundTrigger.FAILED}),
+    RefundStatus.OVERPAID: frozenset({RefundTrigger.SUCCEEDED}),
 }
 MOVING = frozenset({Fact.METHOD_NEEDED, Fact.ACTION_NEEDED, Fact.PROCESSING})
 """A buyer is at it: live, our look may be some seconds behind."""
 
-TYPES = {"captured": "charge", "refunded": "refund", "refund_reversed": "refund_failure", "fee": "fee"}
+TYPES = {
+    "captured": "charge",
+    "refunded": "refund",
+    "refund_overpaid": "refund",
+    "refund_reversed": "refund_failure",
+    "overpayment_returned": "refund_failure",
+    "dispute_withdrawn": "adjustment",
+    "dispute_reinstated": "adjustment",
+    "fee": "fee",
+}
 """Kinds of postings on the provider's account, and what the provider calls them."""
 
 
@@ -69,6 +85,9 @@ class Compared:
         self._refunds: dict[str, list[ProviderRefund]] = defaultdict(list)
         for refund in shown.refunds:
             self._refunds[refund.intent_ref].append(refund)
+        self._disputes: dict[str, list[ProviderDispute]] = defaultdict(list)
+        for dispute in shown.disputes:
+            self._disputes[dispute.intent_ref].append(dispute)
         self._sums: Counter[tuple[str, str]] = Counter()
         self._without_fee: set[str] = set()
 
@@ -80,6 +99,8 @@ class Compared:
         yield from same_payment(payment, intents, terms, self.shown.livemode)
         refunds = [refund for intent in intents for refund in self._refunds.pop(intent.ref, [])]
         yield from same_refunds(dossier.payment_refunds, refunds, terms, payment.updated_at)
+        disputes = [dispute for intent in intents for dispute in self._disputes.pop(intent.ref, [])]
+        yield from same_disputes(dossier.disputes, disputes, terms, payment.updated_at)
         if not payment.fee_known:
             self._without_fee.update(intent.charge for intent in intents if intent.charge)
         self._add(dossier.entries)
@@ -92,6 +113,9 @@ class Compared:
         for refunds in self._refunds.values():
             for refund in refunds:
                 yield _nobodys(refund, "a refund row", f"none, {refund.intent_ref}", OPEN_CASE)
+        for disputes in self._disputes.values():
+            for dispute in disputes:
+                yield _nobodys(dispute, "a dispute row", f"none, {dispute.intent_ref}", OPEN_CASE)
         yield from one_payment(self.shown.intents)
         yield from same_sums(self._sums, self.shown, self._without_fee)
 
@@ -101,7 +125,7 @@ class Compared:
                 self._sums[TYPES[entry.kind], entry.currency] += entry.amount_minor
 
 
-def _nobodys(thing: Intent | ProviderRefund, expected: str, found: str, repair: str) -> Difference:
+def _nobodys(thing: Intent | ProviderRefund | ProviderDispute, expected: str, found: str, repair: str) -> Difference:
     return Difference("P1", Kind.MISSING_LOCAL, thing.ref, expected, found, repair)
 
 
@@ -197,6 +221,31 @@ def same_refund(row: PaymentRefund, shown: ProviderRefund | None, terms: Terms) 
         )
 
 
+def same_disputes(
+    ours: Iterable[Dispute], shown: list[ProviderDispute], terms: Terms, since: datetime
+) -> Iterator[Difference]:
+    """P1 for the disputes of one payment."""
+    by_ref = {dispute.ref: dispute for dispute in shown}
+    for row in ours:
+        subject = f"dispute/{row.id}"
+        found = by_ref.pop(row.provider_ref, None)
+        if found is None:
+            yield Difference(
+                "P1", Kind.MISSING_PROVIDER, subject, row.provider_ref, "no such dispute of this payment", OPEN_CASE
+            )
+            continue
+        if (row.amount_minor, row.currency) != (found.amount_minor, found.currency):
+            expected = f"{found.amount_minor} {found.currency}, at the provider"
+            yield Difference("P1", Kind.AMOUNT, subject, expected, f"{row.amount_minor} {row.currency}", LOOK_AGAIN)
+        status = dispute_status(DISPUTE_FACTS.get(found.status, DisputeFact.OPEN), is_withdrawn=found.is_withdrawn)
+        if row.status != status and terms.due(row.updated_at, UNSEEN):
+            expected = f"{found.status}, at the provider"
+            yield Difference("P1", Kind.STATE, subject, expected, row.status, LOOK_AGAIN, row.updated_at)
+    for left in by_ref.values():
+        if terms.due(since, UNSEEN):
+            yield _nobodys(left, "a dispute row", f"none, {left.intent_ref}", LOOK_AGAIN)
+
+
 def one_payment(intents: Iterable[Intent]) -> Iterator[Difference]:
     """M5 at the provider: one booking, one intent that took money."""
     taken: dict[str, list[str]] = defaultdict(list)
@@ -214,6 +263,7 @@ def one_payment(intents: Iterable[Intent]) -> Iterator[Difference]:
 def same_sums(ledger: Counter[tuple[str, str]], shown: Provider, without_fee: set[str]) -> Iterator[Difference]:
     """P2: per type and currency. What is settled in another currency than it was charged in is left to the provider's own books."""
     ours = {intent.charge for intent in shown.intents if intent.charge} | {refund.ref for refund in shown.refunds}
+    ours |= {dispute.ref for dispute in shown.disputes}
     movements = [movement for movement in shown.movements if movement.source in ours]
     converted = {movement.currency for movement in movements if movement.converted}
     sums = sum_up(movements, without_fee)

@@ -80,6 +80,9 @@ class Payment:
     next_check_at: datetime | None
     updated_at: datetime
     told: Sequence[Told]
+    withdrawn_minor: int = 0
+    disputed_minor: int = 0
+    double_return_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,22 @@ class PaymentRefund:
     reason: str
     status: str
     provider_ref: str | None
+    updated_at: datetime
+    failure_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A dispute as payment knows it. `withdrawn_minor` is in the charged currency, the amount in the dispute's own."""
+
+    id: UUID
+    payment_id: UUID
+    booking_id: UUID
+    provider_ref: str
+    status: str
+    amount_minor: int
+    currency: str
+    withdrawn_minor: int
     updated_at: datetime
 
 
@@ -192,6 +211,7 @@ class Dossier:
     payment: Payment | None = None
     entries: list[Entry] = field(default_factory=list)
     payment_refunds: list[PaymentRefund] = field(default_factory=list)
+    disputes: list[Dispute] = field(default_factory=list)
     refund_booking: RefundBooking | None = None
     refunds: list[Refund] = field(default_factory=list)
     mail_booking: MailBooking | None = None
@@ -266,6 +286,18 @@ class ProviderRefund:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderDispute:
+    """A dispute of a payment of ours, as the provider lists it."""
+
+    ref: str
+    intent_ref: str
+    status: str
+    amount_minor: int
+    currency: str
+    is_withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Movement:
     """A balance transaction. `converted`: it is in another currency than its source."""
 
@@ -285,6 +317,7 @@ class Provider:
     livemode: bool
     intents: list[Intent] = field(default_factory=list)
     refunds: list[ProviderRefund] = field(default_factory=list)
+    disputes: list[ProviderDispute] = field(default_factory=list)
     movements: list[Movement] = field(default_factory=list)
     events: set[str] = field(default_factory=set)
 

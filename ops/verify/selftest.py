@@ -35,7 +35,7 @@ from ops.verify.specimen import Specimen
 from ops.verify.trust import declared
 
 SCHEMA = "verify_selftest"
-ENDINGS = ("confirmed", "free", "expired", "half_back", "nothing_back", "failed_later", "seats_gone")
+ENDINGS = ("confirmed", "free", "expired", "half_back", "nothing_back", "failed_later", "seats_gone", "disputed")
 TABLES = """
     SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname NOT LIKE '%\\_schema' ORDER BY c.relname"""

@@ -1,7 +1,7 @@
 """A made-up world in which nothing differs: rows of the four databases, and what provider, broker, mailbox and CRM show of it.
 
 It holds each kind of ending once: paid and confirmed, free, expired, cancelled with half back, cancelled for nothing, refunded and failed
-afterwards, and voided since the seats were gone.
+afterwards, voided since the seats were gone, and disputed after half of it was refunded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from refund.policy import Policy, Tier
 from refund.reads import TRACE
 from refund.shares import Line
 
-from ops.verify.records import CrmCall, Intent, Movement, Outside, Provider, ProviderRefund, QueueState
+from ops.verify.records import CrmCall, Intent, Movement, Outside, Provider, ProviderDispute, ProviderRefund, QueueState
 
 PRICE = 5000
 FEE = 175
@@ -55,6 +55,7 @@ class Specimen:
         self.nothing_back = self._paid(cancelled=self.starts_at - timedelta(hours=1))
         self.failed_later = self._paid(cancelled=self.now, fails=True)
         self.seats_gone = self._expired(seats_gone=True)
+        self.disputed = self._disputed()
         self._catalogue()
         self._moved()
 
@@ -159,7 +160,8 @@ class Specimen:
         payment = self.add(
             "payment", "payments", id=payment_id, booking_id=booking["id"], amount_minor=PRICE, currency=CURRENCY, status=status,
             version=0, wish="collect", booking_version=1, hold_expires_at=self.now, provider="stripe", provider_ref=ref,
-            captured_minor=0, reserved_minor=0, refunded_minor=0, clearing_minor=0, fee_known=False, declines=0, checks=0,
+            captured_minor=0, reserved_minor=0, refunded_minor=0, clearing_minor=0, withdrawn_minor=0, disputed_minor=0,
+            double_return_minor=0, fee_known=False, declines=0, checks=0,
             created_at=self.now, updated_at=self.now,
         )  # fmt: skip
         if ref is not None and intent_status is not None:
@@ -298,6 +300,27 @@ class Specimen:
         facts = {"amount": {"amount_minor": amount, "currency": CURRENCY}}
         self._mail(booking["id"], Template.REFUND_FAILED, f"refund/{refund['id']}/3", facts)
         self._mail(booking["id"], Template.STAFF_REFUND_FAILED, f"refund/{refund['id']}/3", facts)
+
+    def _disputed(self) -> UUID:
+        """Half went back, and the bank took all of it: half went back twice, and the row says so."""
+        booking_id = self._paid(cancelled=self.now)
+        payment, dispute_id = self.tables["payment"]["payments"][-1], self.new_id()
+        ref = f"du_{dispute_id.hex}"
+        twice = payment["refunded_minor"]
+        self.add(
+            "payment", "disputes", id=dispute_id, payment_id=payment["id"], booking_id=booking_id, provider_ref=ref, status="open",
+            status_since=self.now, reason="fraudulent", amount_minor=PRICE, currency=CURRENCY, withdrawn_minor=PRICE, movements=1,
+            revision=1, checks=0, created_at=self.now, updated_at=self.now,
+        )  # fmt: skip
+        self._post(payment, "dispute_withdrawn", f"txn_{ref}", ("disputes", PRICE), ("provider:EUR", -PRICE))
+        self._post(payment, "fee", f"txn_{ref}", ("provider_fees", FEE), ("provider:EUR", -FEE))
+        self._shown.disputes.append(
+            ProviderDispute(ref, payment["provider_ref"], "needs_response", PRICE, CURRENCY, is_withdrawn=True)
+        )
+        self._shown.movements.append(Movement(f"txn_{ref}", "adjustment", ref, -PRICE, FEE, CURRENCY, converted=False))
+        payment |= {"withdrawn_minor": PRICE, "dispute_id": dispute_id, "double_return_minor": twice}
+        payment["version"] = self._tell("payment.dispute-opened.v1", payment["id"], booking_id)
+        return booking_id
 
     def _expired(self, *, seats_gone: bool) -> UUID:
         """Never paid: the hold lapsed, or a late authorization found no seats and was voided."""

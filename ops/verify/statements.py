@@ -23,7 +23,8 @@ BOOKINGS = f"""
 
 PAYMENTS = f"""
     SELECT id, booking_id, amount_minor, currency::text, status, version, wish, release_reason, provider_ref, captured_minor,
-           reserved_minor, refunded_minor, clearing_minor, fee_known, next_check_at, updated_at, {_TOLD.format(id="payments.id")}
+           reserved_minor, refunded_minor, clearing_minor, fee_known, next_check_at, updated_at,
+           withdrawn_minor, disputed_minor, double_return_minor, {_TOLD.format(id="payments.id")}
     FROM payments ORDER BY booking_id"""  # noqa: S608  # a constant is filled in
 
 ENTRIES = """
@@ -31,8 +32,12 @@ ENTRIES = """
     FROM ledger_entries e JOIN payments p ON p.id = e.payment_id ORDER BY p.booking_id, e.id"""
 
 PAYMENT_REFUNDS = """
-    SELECT id, payment_id, booking_id, amount_minor, currency::text, reason, status, provider_ref, updated_at
+    SELECT id, payment_id, booking_id, amount_minor, currency::text, reason, status, provider_ref, updated_at, failure_code
     FROM refunds ORDER BY booking_id, id"""
+
+DISPUTES = """
+    SELECT id, payment_id, booking_id, provider_ref, status, amount_minor, currency::text, withdrawn_minor, updated_at
+    FROM disputes ORDER BY booking_id, id"""
 
 REFUND_BOOKINGS = """
     SELECT booking_id, placed_at, total_minor, currency::text, policy, lines, payment_id, captured_minor, cancelled_by, cancelled_was,
@@ -70,6 +75,7 @@ BY_BOOKING = {
     "payment": Source("payment", records.Payment, PAYMENTS),
     "entries": Source("payment", records.Entry, ENTRIES, many=True),
     "payment_refunds": Source("payment", records.PaymentRefund, PAYMENT_REFUNDS, many=True),
+    "disputes": Source("payment", records.Dispute, DISPUTES, many=True),
     "refund_booking": Source("refund", records.RefundBooking, REFUND_BOOKINGS),
     "refunds": Source("refund", records.Refund, REFUNDS, many=True),
     "mail_booking": Source("notification", records.MailBooking, MAIL_BOOKINGS, "id"),

@@ -57,9 +57,9 @@ def crm_endpoint(at: Addresses) -> None:
 
 
 def _wanted_events() -> list[str]:
-    from payment.receipts import INTENT_EVENTS, REFUND_EVENTS  # noqa: PLC0415  # slow to import, and needed once in a sandbox's life
+    from payment.receipts import EVENTS  # noqa: PLC0415  # slow to import, and needed once in a sandbox's life
 
-    return sorted(INTENT_EVENTS | REFUND_EVENTS)
+    return sorted(EVENTS)
 
 
 def _is_a_receiver(url: str) -> bool:

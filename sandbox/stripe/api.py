@@ -59,6 +59,7 @@ BROWSER_ATTRIBUTES = frozenset(
 """What a publishable key sees of a PaymentIntent: what Stripe.js's own type of it lists."""
 
 BODY_BYTES_MAX = 262_144
+RATE_SECONDS_KEPT = 3600
 
 
 @dataclass
@@ -74,7 +75,8 @@ class Sandbox:
     publishable_key: str
     public_url: str
     requests: Counter[str] = field(default_factory=Counter)
-    window: tuple[int, int] = (0, 0)
+    rate: dict[int, list[int]] = field(default_factory=dict)
+    """Requests that ran and requests that were refused as too many, by the second of the machine's clock."""
 
     def work(self, **facts: Any) -> Work:
         """A piece of work at this moment."""
@@ -182,12 +184,12 @@ def _authenticate(sandbox: Sandbox, request: Request, key_in_form: str | None) -
 def _limit_rate(sandbox: Sandbox) -> None:
     """docs.stripe.com/rate-limits, counted per second of the machine's clock."""
     limit = sandbox.settings.limits.requests_per_second
-    if not limit:
-        return
-    second = int(sandbox.clock.real())
-    count = sandbox.window[1] + 1 if sandbox.window[0] == second else 1
-    sandbox.window = (second, count)
-    if count > limit:
+    counted = sandbox.rate.setdefault(int(sandbox.clock.real()), [0, 0])
+    if len(sandbox.rate) > RATE_SECONDS_KEPT:
+        del sandbox.rate[min(sandbox.rate)]
+    too_many = 0 < limit <= counted[0]
+    counted[too_many] += 1
+    if too_many:
         raise RateLimited
 
 

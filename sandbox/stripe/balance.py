@@ -18,8 +18,7 @@ FEE_PER_MILLE = 29
 FEE_FIXED_MINOR = 30
 AVAILABLE_AFTER_SECONDS = 2 * 24 * 3600
 
-CATEGORIES = {"charge": "charge", "refund": "refund", "refund_failure": "refund_failure"}
-"""`reporting_category` of a type (docs.stripe.com/reports/reporting-categories)."""
+FEE_NAMES = {"adjustment": "Dispute fee"}
 
 
 def fee_of(amount_minor: int) -> int:
@@ -28,9 +27,19 @@ def fee_of(amount_minor: int) -> int:
 
 
 def record(
-    work: Work, kind: str, source: Object, amount_minor: int, *, fee_minor: int = 0, at_once: bool = False
+    work: Work,
+    kind: str,
+    source: Object,
+    amount_minor: int,
+    *,
+    fee_minor: int = 0,
+    at_once: bool = False,
+    category: str | None = None,
 ) -> Object:
-    """A movement of the balance because of `source`, a charge or a refund; `amount_minor` is signed."""
+    """A movement of the balance because of `source`, a charge, a refund or a dispute; `amount_minor` is signed.
+
+    `category`, where it is not called like the type: docs.stripe.com/reports/reporting-categories.
+    """
     wait = AVAILABLE_AFTER_SECONDS if kind == "charge" and not at_once else 0
     transaction: Object = {
         "id": new_id("txn"),
@@ -48,14 +57,14 @@ def record(
                 "amount": fee_minor,
                 "application": None,
                 "currency": source["currency"],
-                "description": "Stripe processing fees",
+                "description": FEE_NAMES.get(kind, "Stripe processing fees"),
                 "type": "stripe_fee",
             }
         ]
         if fee_minor
         else [],
         "net": amount_minor - fee_minor,
-        "reporting_category": CATEGORIES[kind],
+        "reporting_category": category or kind,
         "source": source["id"],
         "status": "pending" if wait else "available",
         "type": kind,

@@ -26,6 +26,8 @@ class RefundCourse(StrEnum):
     SUCCEEDS = "succeeds"
     SUCCEEDS_LATER = "succeeds_later"
     FAILS_LATER = "fails_later"
+    FAILS_AT_ONCE = "fails_at_once"
+    REQUIRES_ACTION = "requires_action"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ INSUFFICIENT_FUNDS = Decline("card_declined", "insufficient_funds", "Your card h
 
 @dataclass(frozen=True)
 class Card:
-    """A test card. `name` is what follows `pm_card_` in its token."""
+    """A test card. `name` is what follows `pm_card_` in its token; `dispute` is the reason of the dispute that its charges meet."""
 
     name: str
     number: str
@@ -55,6 +57,7 @@ class Card:
     authentication: Authentication = Authentication.NONE
     refund: RefundCourse = RefundCourse.SUCCEEDS
     available_at_once: bool = False
+    dispute: str | None = None
 
     @property
     def last4(self) -> str:
@@ -118,6 +121,9 @@ CARDS = (
     Card("threeDSecureOptional", "4000000000003055", authentication=Authentication.OPTIONAL),
     Card("pendingRefund", "4000000000007726", refund=RefundCourse.SUCCEEDS_LATER),
     Card("refundFail", "4000000000005126", refund=RefundCourse.FAILS_LATER),
+    Card("createDispute", "4000000000000259", dispute="fraudulent"),
+    Card("createDisputeProductNotReceived", "4000000000002685", dispute="product_not_received"),
+    Card("createDisputeInquiry", "4000000000001976", dispute="fraudulent:inquiry"),
 )
 
 BY_NUMBER = {card.number: card for card in CARDS}
@@ -126,10 +132,9 @@ BY_NAME = {card.name: card for card in CARDS} | {
 }
 """By the tail of the token; Stripe spells the plain declines both with and without the brand."""
 
-DISPUTE_NUMBERS = frozenset({"4000000000000259", "4000000000002685", "4000000000001976", "4000000000005423"})
-DISPUTE_NAMES = frozenset(
-    {"createDispute", "createDisputeProductNotReceived", "createDisputeInquiry", "createIssuerFraudRecord"}
-)
+WARNING_NUMBER = "4000000000005423"
+WARNING_NAME = "createIssuerFraudRecord"
+"""Causes an early fraud warning, which the stand-in does not offer."""
 
 NUMBER_DIGITS_MIN = 12
 NUMBER_DIGITS_MAX = 19
@@ -142,12 +147,12 @@ def checksum_holds(digits: str) -> bool:
 
 
 def card_of_number(number: str) -> Card | None:
-    """The published test card of this number; None for the cards that open disputes.
+    """The published test card of this number; None for the card of an early fraud warning.
 
     Raises CardError as Stripe does in test mode for a number that is wrong or is not a test card's. The error never repeats it.
     """
     digits = number.replace(" ", "").replace("-", "")
-    if digits in DISPUTE_NUMBERS:
+    if digits == WARNING_NUMBER:
         return None
     if card := BY_NUMBER.get(digits):
         return card

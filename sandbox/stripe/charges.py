@@ -23,6 +23,9 @@ UPDATE: Schema = {
 AUTHORISED_SECONDS = 7 * 24 * 3600
 """docs.stripe.com/payments/place-a-hold-on-a-payment-method: seven days for a Visa payment that the customer makes online."""
 
+DISPUTED_AFTER_SECONDS = 1
+"""docs.stripe.com/testing says that the charge of such a card is disputed, not when."""
+
 STATEMENT = "BOXOFFICE"
 
 
@@ -119,6 +122,9 @@ def settle(work: Work, charge: Object) -> None:
         at_once=BY_NAME[charge["_card"]].available_at_once,
     )
     charge["balance_transaction"] = transaction["id"]
+    if dispute := BY_NAME[charge["_card"]].dispute:
+        charge["_dispute"] = dispute
+        work.later(DISPUTED_AFTER_SECONDS, "charge.dispute", charge["id"])
 
 
 def settle_later(work: Work, identifier: str) -> None:

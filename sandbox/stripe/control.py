@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.stripe import balance, due, refunds
+from sandbox.stripe import balance, disputes, due, refunds
 from sandbox.stripe.api import Sandbox
+from sandbox.stripe.cards import RefundCourse
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.settings import Fault, Limits, Settings, Strict, Webhooks
 from sandbox.stripe.values import Object, decoded, rendered
@@ -46,6 +47,31 @@ class DashboardRefund(Strict):
     payment_intent: str | None = None
     amount: int | None = Field(default=None, ge=1)
     reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
+
+
+class Course(Strict):
+    """What becomes of the refunds made from now on; null leaves it to the cards. `after_seconds`: when it is decided."""
+
+    course: RefundCourse | None
+    after_seconds: int = Field(default=refunds.DECIDED_AFTER_SECONDS, ge=0)
+
+
+class Opened(Strict):
+    """A dispute that the cardholder's bank opens; without an amount it is about the whole charge."""
+
+    charge: str | None = None
+    payment_intent: str | None = None
+    amount: int | None = Field(default=None, ge=1)
+    reason: str = "fraudulent"
+    inquiry: bool = False
+
+
+class Verdict(Strict):
+    """What the bank says of a dispute."""
+
+    status: Literal[
+        "needs_response", "under_review", "won", "lost", "prevented", "warning_under_review", "warning_closed"
+    ]
 
 
 class Available(Strict):
@@ -142,6 +168,28 @@ async def refund_in_dashboard(sandbox: Sandbox, request: Request) -> object:
     return _act(sandbox, lambda work: refunds.create(work, given.model_dump(exclude_none=True)))
 
 
+async def set_refund_course(sandbox: Sandbox, request: Request) -> object:
+    given = await _read(request, Course)
+    _act(sandbox, lambda work: refunds.set_course(work, given.course, given.after_seconds))
+    return given.model_dump()
+
+
+async def open_dispute(sandbox: Sandbox, request: Request) -> object:
+    given = await _read(request, Opened)
+
+    def act(work: Work) -> Object:
+        intent = work.load("payment_intent", given.payment_intent) if given.payment_intent else {}
+        charge = work.load("charge", given.charge or intent.get("latest_charge") or "")
+        return disputes.open_on(work, charge, given.reason, given.amount, inquiry=given.inquiry)
+
+    return _act(sandbox, act)
+
+
+async def decide_dispute(sandbox: Sandbox, request: Request) -> object:
+    given = await _read(request, Verdict)
+    return _act(sandbox, lambda work: disputes.decide(work, request.path_params["id"], given.status))
+
+
 async def set_balance(sandbox: Sandbox, request: Request) -> object:
     """Set what is available, and pay the refunds that waited for it as far as it reaches."""
     given = await _read(request, Available)
@@ -185,6 +233,13 @@ async def stats(sandbox: Sandbox, _request: Request) -> object:
     }
 
 
+async def read_rate(sandbox: Sandbox, _request: Request) -> object:
+    """Second by second, in the machine's time: how many requests ran, and how many were refused as too many."""
+    return [
+        {"second": second, "ran": ran, "refused": refused} for second, (ran, refused) in sorted(sandbox.rate.items())
+    ]
+
+
 async def list_deliveries(sandbox: Sandbox, request: Request) -> object:
     """The newest 200, `?state=` and `?event=` narrow them."""
     state, event = request.query_params.get("state"), request.query_params.get("event")
@@ -225,6 +280,7 @@ async def reset(sandbox: Sandbox, _request: Request) -> object:
         setattr(sandbox.settings, name, getattr(Settings(), name))
     sandbox.clock.restart()
     sandbox.requests.clear()
+    sandbox.rate.clear()
     return {"endpoints_kept": len(endpoints)}
 
 
@@ -256,9 +312,13 @@ ROUTES = [
     _route("/clock", "POST", advance_clock),
     _route("/refunds", "POST", refund_in_dashboard),
     _route("/refunds/{id}", "POST", decide_refund),
+    _route("/refund-course", "PUT", set_refund_course),
+    _route("/disputes", "POST", open_dispute),
+    _route("/disputes/{id}", "POST", decide_dispute),
     _route("/balance", "PUT", set_balance),
     _route("/effects", "GET", effects),
     _route("/stats", "GET", stats),
+    _route("/rate", "GET", read_rate),
     _route("/deliveries", "GET", list_deliveries),
     _route("/events/{id}/resend", "POST", resend_event),
     _route("/reset", "POST", reset),

@@ -1,13 +1,14 @@
-"""What happens by the passing of the stand-in's time: settlements, refunds that change, authorisations that lapse."""
+"""What happens by the passing of the stand-in's time: settlements, refunds that change, disputes, authorisations that lapse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sandbox.stripe import charges, intents, refunds
+from sandbox.stripe import charges, disputes, intents, refunds
 from sandbox.stripe.work import Work
 
 VERBS: Mapping[str, Callable[[Work, str], object]] = {
+    "charge.dispute": disputes.open_by_card,
     "charge.settle": charges.settle_later,
     "payment_intent.expire": intents.expire,
     "refund.fail": refunds.fail,

@@ -30,7 +30,8 @@ EXPANDABLE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "payment_intent": ("payment_intent",),
         "payment_method": ("payment_method",),
     },
-    "balance_transaction": {"source": ("charge", "refund")},
+    "dispute": {"charge": ("charge",), "payment_intent": ("payment_intent",)},
+    "balance_transaction": {"source": ("charge", "refund", "dispute")},
     "payment_method": {"customer": ("customer",)},
 }
 """Attribute and the kinds that its id may be of, as the SDK's types mark them expandable."""

@@ -90,8 +90,8 @@ def load(work: Work, identifier: str, param: str) -> Object:
     name = identifier.removeprefix("pm_card_")
     if name == identifier:
         return work.load("payment_method", identifier, param)
-    if name in cards.DISPUTE_NAMES:
-        raise NotOffered(f"the test token {identifier}, which opens a dispute")
+    if name == cards.WARNING_NAME:
+        raise NotOffered(f"the test token {identifier}, which causes an early fraud warning")
     card = cards.BY_NAME.get(name)
     if card is None:
         return work.load("payment_method", identifier, param)
@@ -120,7 +120,7 @@ def from_data(work: Work, data: dict[str, Any], prefix: str) -> Object:
 def _card_of(work: Work, given: dict[str, Any], name: str) -> Card:
     card = cards.card_of_number(given["number"])
     if card is None:
-        raise NotOffered("the test cards that open disputes")
+        raise NotOffered("the test card that causes an early fraud warning")
     today = year_and_month(work.now)
     year = given["exp_year"] + (2000 if given["exp_year"] < 100 else 0)  # noqa: PLR2004  # two digits mean this century
     if (year, given["exp_month"]) < today:

@@ -23,6 +23,7 @@ LIST: Schema = {**PAGE, "charge": text(), "payment_intent": text()}
 
 DECIDED_AFTER_SECONDS = 3
 """docs.stripe.com/testing says that the test cards' refunds change later, not when."""
+ACT_WITHIN_SECONDS = 30 * 24 * 3600
 
 FAILABLE = frozenset({"pending", "requires_action", "succeeded"})
 
@@ -44,8 +45,8 @@ def create(work: Work, params: Params) -> Object:
 
 
 def refund(work: Work, charge: Object, amount: int, reason: str | None, notes: dict[str, str]) -> Object:
-    """Give back `amount` of a captured charge; what happens next is up to the card and to the balance."""
-    course = BY_NAME[charge["_card"]].refund
+    """Give back `amount` of a captured charge; what happens next is up to the card, the balance and the control API."""
+    course, after_seconds = _course(work, charge)
     value: Object = {
         "id": new_id("re"),
         "object": "refund",
@@ -70,15 +71,23 @@ def refund(work: Work, charge: Object, amount: int, reason: str | None, notes: d
         "status": "succeeded",
         "transfer_reversal": None,
     }
-    if not balance.covers(work, charge["currency"], amount):
+    if course is RefundCourse.FAILS_AT_ONCE:
+        value |= {"status": "failed", "failure_reason": "declined"}
+        work.store.put(value)
+        work.emit("refund.created", value)
+        work.emit("refund.failed", value)
+        return value
+    if course is RefundCourse.REQUIRES_ACTION:
+        value |= {"status": "requires_action", "next_action": _email_sent(work)}
+    elif not balance.covers(work, charge["currency"], amount):
         value |= {"status": "pending", "pending_reason": "insufficient_funds"}
     else:
         _debit(work, value)
         if course is RefundCourse.SUCCEEDS_LATER:
             value |= {"status": "pending", "pending_reason": "processing"}
-            work.later(DECIDED_AFTER_SECONDS, "refund.succeed", value["id"])
+            work.later(after_seconds, "refund.succeed", value["id"])
         elif course is RefundCourse.FAILS_LATER:
-            work.later(DECIDED_AFTER_SECONDS, "refund.fail", value["id"])
+            work.later(after_seconds, "refund.fail", value["id"])
     work.store.put(value)
     before = dict(charge)
     charge["amount_refunded"] += amount
@@ -103,12 +112,17 @@ def update(work: Work, params: Params, identifier: str) -> Object:
 
 
 def cancel(work: Work, _params: Params, identifier: str) -> Object:
-    """docs.stripe.com/api/refunds/cancel: only a refund in `requires_action` may be cancelled, and no card refund gets there."""
+    """docs.stripe.com/api/refunds/cancel: only a refund in `requires_action` may be cancelled; no card refund gets there by itself."""
     value = work.load("refund", identifier)
-    raise InvalidRequest(
-        f"Refund {identifier} cannot be canceled because it has a status of {value['status']}. "
-        "Only a refund with one of the following statuses may be canceled: requires_action."
-    )
+    if value["status"] != "requires_action":
+        raise InvalidRequest(
+            f"Refund {identifier} cannot be canceled because it has a status of {value['status']}. "
+            "Only a refund with one of the following statuses may be canceled: requires_action."
+        )
+    before = dict(value)
+    _undo(work, value, {"status": "canceled"})
+    _changed(work, value, before)
+    return value
 
 
 def listing(work: Work, params: Params) -> Object:
@@ -116,14 +130,14 @@ def listing(work: Work, params: Params) -> Object:
 
 
 def succeed(work: Work, identifier: str) -> Object:
-    """Settle a pending refund; any other stays as it is."""
+    """Settle a refund that is pending or waits for the customer; any other stays as it is."""
     value = work.load("refund", identifier)
-    if value["status"] != "pending":
+    if value["status"] not in {"pending", "requires_action"}:
         return value
     before = dict(value)
     if value["balance_transaction"] is None:
         _debit(work, value)
-    value |= {"status": "succeeded", "pending_reason": None}
+    value |= {"status": "succeeded", "pending_reason": None, "next_action": None}
     card = value["destination_details"]["card"] | {"reference": new_id("", 17)[1:], "reference_status": "available"}
     value["destination_details"] = {"card": card, "type": "card"}
     work.store.put(value)
@@ -141,7 +155,14 @@ def fail(work: Work, identifier: str, reason: str = "expired_or_canceled_card") 
     if value["status"] not in FAILABLE:
         return value
     before = dict(value)
-    value |= {"status": "failed", "failure_reason": reason, "pending_reason": None}
+    _undo(work, value, {"status": "failed", "failure_reason": reason})
+    work.emit("refund.failed", value, differences(before, value))
+    _changed(work, value, before)
+    return value
+
+
+def _undo(work: Work, value: Object, ending: Object) -> None:
+    value |= ending | {"pending_reason": None, "next_action": None}
     if value["balance_transaction"] is not None:
         value["failure_balance_transaction"] = balance.record(work, "refund_failure", value, value["amount"])["id"]
     work.store.put(value)
@@ -149,9 +170,26 @@ def fail(work: Work, identifier: str, reason: str = "expired_or_canceled_card") 
     charge["amount_refunded"] -= value["amount"]
     charge["refunded"] = False
     work.store.put(charge)
-    work.emit("refund.failed", value, differences(before, value))
-    _changed(work, value, before)
-    return value
+
+
+def set_course(work: Work, course: str | None, after_seconds: int) -> None:
+    """What becomes of the next refunds, whatever their card; None leaves it to the card again."""
+    work.store.set_setting("refund_course", {"course": course, "after_seconds": after_seconds} if course else {})
+
+
+def _course(work: Work, charge: Object) -> tuple[RefundCourse, int]:
+    if asked := work.store.setting("refund_course", {}):
+        return RefundCourse(asked["course"]), asked["after_seconds"]
+    return BY_NAME[charge["_card"]].refund, DECIDED_AFTER_SECONDS
+
+
+def _email_sent(work: Work) -> Object:
+    """docs.stripe.com/refunds: some methods ask the customer by mail where the money shall go."""
+    details = {
+        "email_sent": {"email_sent_at": work.now, "email_sent_to": "buyer@example.com"},
+        "expires_at": work.now + ACT_WITHIN_SECONDS,
+    }
+    return {"display_details": details, "type": "display_details"}
 
 
 def pay_waiting(work: Work, currency: str) -> list[str]:
@@ -198,9 +236,19 @@ def _charge_of(work: Work, params: Params) -> Object:
         )
     if charge["status"] == "failed":
         raise InvalidRequest(f"Charge {charge['id']} failed, so it cannot be refunded.", param="charge")
+    if _is_charged_back(work, charge["id"]):
+        raise InvalidRequest(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
     if not charge["captured"] and not charge["refunded"]:
         raise InvalidRequest(
             f"This uncaptured Charge was created by a PaymentIntent ({charge['payment_intent']}). You must cancel the "
             "PaymentIntent to reverse the authorization instead of refunding the Charge directly."
         )
     return charge
+
+
+def _is_charged_back(work: Work, charge_id: str) -> bool:
+    """Whether the charge has a dispute that its money may go to, or went to."""
+    found, _ = work.store.find("dispute", [("charge", [charge_id])])
+    return any(not dispute["is_charge_refundable"] for dispute in found)

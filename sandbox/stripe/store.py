@@ -40,6 +40,7 @@ FACETS: Mapping[str, Sequence[str]] = {
     "payment_intent": ("customer",),
     "charge": ("payment_intent", "customer"),
     "refund": ("payment_intent", "charge"),
+    "dispute": ("payment_intent", "charge"),
     "balance_transaction": ("source", "type", "currency"),
     "event": ("type",),
     "payment_method": ("customer", "type"),

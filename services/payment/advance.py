@@ -5,8 +5,10 @@ Whoever dies in between leaves a row whose lease ends: the next run finds the at
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -18,7 +20,7 @@ from payment.changes import Change
 from payment.domain import YIELDING, Fact, Release, Status, Step, Trigger, Wish, next_step
 from payment.gateways import Gateway, GatewayError, IntentView, NotRun, Refused, Unanswered
 from payment.intents import apply_intent, let_go, refused_amount, start_capture
-from payment.models import LEASE, Attempt, Operation, Outcome, locked_payment
+from payment.models import CHECKS, LEASE, Attempt, Operation, Outcome, claim_anew, is_running_out, locked_payment
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +53,7 @@ async def advance_payment(database: Database, gateway: Gateway, payment_id: UUID
         return
     found: IntentView | GatewayError | NotFoundAnywhere
     try:
-        found = await _ask(gateway, plan)
+        found = await _ask(gateway, plan, partial(claim_anew, database, CHECKS, payment_id))
     except (GatewayError, NotFoundAnywhere) as error:
         found = error
     async with database.transaction() as tx:
@@ -73,6 +75,8 @@ async def _plan(tx: Transaction, payment_id: UUID) -> Plan | None:
     if step is Step.REST and payment.captured_minor and not payment.fee_known:
         step = Step.ASK
     change = Change(tx, payment)
+    if is_running_out(tx, payment):
+        change.check_in(LEASE)
     match step:
         case Step.REST | Step.LET_GO:
             if step is Step.LET_GO:
@@ -81,13 +85,21 @@ async def _plan(tx: Transaction, payment_id: UUID) -> Plan | None:
             await change.save()
             return None
         case Step.FIND:
+            await _save_claim(change)
             return Plan(step, payment.id, None, payment.release_reason, create, quiet_for=_quiet_for(tx, create))
         case Step.ASK:
+            await _save_claim(change)
             return Plan(step, payment.id, payment.provider_ref)
         case Step.CAPTURE:
             return await _plan_operation(change, step, open_attempts.get(Operation.CAPTURE))
         case Step.CANCEL:
             return await _plan_operation(change, step, open_attempts.get(Operation.CANCEL))
+
+
+async def _save_claim(change: Change) -> None:
+    """Costs nothing where the claim is fresh."""
+    if change.is_changed:
+        await change.save()
 
 
 async def _plan_operation(change: Change, step: Step, attempt: Attempt | None) -> Plan:
@@ -101,6 +113,8 @@ async def _plan_operation(change: Change, step: Step, attempt: Attempt | None) -
     elif not is_first:
         change.resend_attempt(attempt)
         await change.save()
+    else:
+        await _save_claim(change)
     may_overtake = step is Step.CANCEL and payment.authorized_at is None
     return Plan(
         step,
@@ -113,14 +127,18 @@ async def _plan_operation(change: Change, step: Step, attempt: Attempt | None) -
     )
 
 
-async def _ask(gateway: Gateway, plan: Plan) -> IntentView:
-    """Raises GatewayError, or NotFoundAnywhere where nothing shows that the attempt had an effect and it is too late for one."""
+async def _ask(gateway: Gateway, plan: Plan, claim: Callable[[], Awaitable[None]]) -> IntentView:
+    """`claim` is made before a second call.
+
+    Raises GatewayError, or NotFoundAnywhere where nothing shows that the attempt had an effect and it is too late for one.
+    """
     if plan.step in {Step.FIND, Step.ASK} or plan.look_first:
         view = await _look(gateway, plan)
         if plan.step in {Step.FIND, Step.ASK} or _makes_needless(view.fact, plan):
             return view
         if plan.quiet_for >= schedule.ABSENCE_PROVEN_AFTER:
             raise NotFoundAnywhere
+        await claim()
     assert plan.ref is not None, "only a payment without an intent has no ref"
     assert plan.attempt is not None, "an operation has an attempt"
     if plan.step is Step.CAPTURE:

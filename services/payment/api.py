@@ -10,9 +10,10 @@ from chassis.db import Database, Tx
 from fastapi import APIRouter, Depends, Query, Request
 
 from payment import service
+from payment.dispute_states import DisputeStatus
 from payment.domain import Status
 from payment.gateways import Gateway
-from payment.schemas import PaymentCreate, PaymentPage, PaymentRead, PaymentStarted
+from payment.schemas import DisputePage, PaymentCreate, PaymentDetail, PaymentPage, PaymentRead, PaymentStarted
 
 router = APIRouter(tags=["payments"])
 
@@ -53,8 +54,8 @@ async def list_payments(
 
 
 @router.get("/payments/{payment_id}")
-async def read_payment(payment_id: UUID, holder: Holder, tx: Tx) -> PaymentRead:
-    """The payment as it is recorded."""
+async def read_payment(payment_id: UUID, holder: Holder, tx: Tx) -> PaymentDetail:
+    """The payment as it is recorded; for staff with its refunds."""
     return await service.read_payment(tx, payment_id, holder)
 
 
@@ -62,3 +63,15 @@ async def read_payment(payment_id: UUID, holder: Holder, tx: Tx) -> PaymentRead:
 async def sync_payment(payment_id: UUID, holder: Holder, database: Db, gateway: Provider) -> PaymentRead:
     """A hint that something has happened: the provider is asked at once."""
     return await service.sync_payment(database, gateway, payment_id, holder)
+
+
+@router.get("/disputes")
+async def list_disputes(
+    tx: Tx,
+    _: Staff,
+    status: DisputeStatus | None = None,
+    cursor: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> DisputePage:
+    """Newest first."""
+    return await service.list_disputes(tx, status, cursor, limit)

@@ -34,7 +34,7 @@ def create_app() -> FastAPI:
         service.app.state.gateway = gateway
         watching = asyncio.create_task(watch(service.database))
         try:
-            yield jobs.sweeps(service.database, gateway, service.sealer)
+            yield jobs.sweeps(service.database, gateway, service.sealer, settings)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)

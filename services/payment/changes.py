@@ -6,15 +6,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from chassis import outbox
 from chassis.db import Transaction, table
 from contracts.event import Event
+from contracts.payment import PaymentRefundBlocked, PaymentRefundPending
 from sqlalchemy import case, insert, update
 from sqlalchemy.sql.dml import Insert, Update
 
 from payment import ledger, metrics, schedule
-from payment.domain import RefundTrigger, Status, Step, Trigger, next_refund_status, next_status, next_step
-from payment.models import CHECKS, MADE_OUTSIDE, REFUND_CHECKS, Attempt, Operation, Outcome, Payment, Refund
+from payment.dispute_states import disputed_of, double_return
+from payment.domain import Status, Step, Trigger, next_status, next_step
+from payment.models import CHECKS, REFUND_CHECKS, Attempt, Operation, Outcome, Payment, ProviderAccount, Refund
+from payment.refund_states import RefundStatus, RefundTrigger, Waiting, next_refund_status
+
+log = structlog.get_logger(__name__)
 
 FEE_CHECKS_MAX = 5
 
@@ -82,6 +88,11 @@ class Change:
         attempts = table(Attempt)
         self.alongside(update(attempts).where(attempts.c.id == attempt.id).values(sent_at=self.tx.now))
 
+    def unsend_attempt(self, attempt_id: UUID) -> None:
+        """The provider said that it did not run it: the next time nothing need be looked for."""
+        attempts = table(Attempt)
+        self.alongside(update(attempts).where(attempts.c.id == attempt_id).values(sent_at=None))
+
     def close_attempt(self, attempt_id: UUID, outcome: Outcome, code: str | None = None) -> None:
         """The attempt has ended: its key is never used again. Written first, since the next one may be opened with the same change."""
         attempts = table(Attempt)
@@ -102,6 +113,11 @@ class Change:
         self.alongside(
             (closing if others else closing.where(had_effect)).values(outcome=outcome, closed_at=self.tx.now)
         )
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is anything to save."""
+        return bool(self._values or self._alongside or self._before)
 
     def check_soon(self) -> None:
         """Work on it right after the commit."""
@@ -125,8 +141,27 @@ class Change:
             hold_is_over = self.tx.now >= payment.hold_expires_at
             self.check_in(schedule.next_check(payment.status, payment.checks, hold_is_over=hold_is_over))
 
+    def count_disputes(self) -> None:
+        """What disputes leave to refund follows from what is refunded and reserved: never written by anyone else."""
+        payment = self.payment
+        if not payment.withdrawn_minor and not payment.disputed_minor and not payment.double_return_minor:
+            return
+        captured, refunded = payment.captured_minor, payment.refunded_minor
+        is_open = payment.dispute_id is not None
+        twice = double_return(captured, refunded, payment.withdrawn_minor)
+        if twice > payment.double_return_minor:
+            log.error("refund and dispute gave back twice", payment_id=str(payment.id), amount_minor=twice)
+            self.tx.after_commit(metrics.OVERPAYMENTS.labels("refund_and_dispute").inc)
+        self.set(
+            disputed_minor=disputed_of(
+                captured, refunded, payment.reserved_minor, payment.withdrawn_minor, is_open=is_open
+            ),
+            double_return_minor=twice,
+        )
+
     async def save(self) -> None:
         """One statement, mostly. A data-modifying CTE runs whether or not the main statement matches: the payment is held, so it does."""
+        self.count_disputes()
         for closing in self._before:
             await self.tx.execute(closing)
         payments = table(Payment)
@@ -160,6 +195,8 @@ class RefundChange(Change):
         if status is self.refund.status:
             return False
         self.set_refund(status=status, status_since=self.tx.now)
+        if status not in {RefundStatus.PENDING, RefundStatus.UNKNOWN}:
+            self.set_refund(waits_for=None)
         self.tx.after_commit(metrics.REFUNDS.labels(status).inc)
         return True
 
@@ -170,9 +207,40 @@ class RefundChange(Change):
         self.alongside(update(attempts).where(*is_open).values(outcome=outcome, closed_at=self.tx.now))
 
     def publish_about_refund(self, event: type[Event], **facts: Any) -> None:
-        """An event of the payment about its refund. One that was made at the provider by hand is not known elsewhere."""
-        if self.refund.reason != MADE_OUTSIDE:
-            self.publish(event, refund_id=self.refund.id, amount=self.refund.amount, **facts)
+        """An event of the payment about its refund."""
+        self.publish(event, refund_id=self.refund.id, amount=self.refund.amount, **facts)
+
+    def wait_for(self, waits_for: Waiting | None) -> None:
+        """What the refund waits for; told once per change. Of one that was made by hand nobody knows before it has succeeded."""
+        if self.refund.waits_for is waits_for:
+            return
+        self.set_refund(waits_for=waits_for)
+        if waits_for is not None and not self.refund.is_outside:
+            self.publish_about_refund(PaymentRefundPending, why=waits_for)
+        if waits_for is Waiting.BALANCE:
+            self._read_balance_soon()
+
+    @property
+    def is_changed(self) -> bool:
+        return bool(self._refund_values) or super().is_changed
+
+    def block_refund(self) -> None:
+        """The refund waits for the dispute, which may not be known yet."""
+        self.move_refund(RefundTrigger.DISPUTED)
+        dispute_id = self.payment.dispute_id
+        if dispute_id is None:
+            self.set_refund(checks=0)
+            self.schedule_refund_check()
+        elif dispute_id != self.refund.blocked_by:
+            self.set_refund(blocked_by=dispute_id)
+            self.publish_about_refund(PaymentRefundBlocked, dispute_id=dispute_id)
+            self.check_refund_in(None)
+
+    def _read_balance_soon(self) -> None:
+        accounts = table(ProviderAccount)
+        at = self.tx.now + schedule.BALANCE_AFTER_A_LACK
+        is_later = (accounts.c.provider == self.payment.provider, accounts.c.next_balance_at > at)
+        self.alongside(update(accounts).where(*is_later).values(next_balance_at=at))
 
     def post_about_refund(self, *postings: ledger.Posting) -> None:
         """Postings about the refund."""
@@ -188,7 +256,7 @@ class RefundChange(Change):
 
     def schedule_refund_check(self) -> None:
         """Work on the refund when the schedule says."""
-        self.check_refund_in(schedule.next_refund_check(self.refund.status, self.refund.checks))
+        self.check_refund_in(schedule.next_refund_check(self.refund.status, self.refund.checks, self.refund.waits_for))
 
     async def save(self) -> None:
         if self._refund_values:

@@ -7,7 +7,7 @@ from chassis.db import Transaction
 from contracts.booking import BookingCancelled, BookingExpired, BookingPlaced, SeatsSecured, SeatsUnavailable
 from contracts.refund import RefundApproved, RefundSettledManually
 
-from payment import refunds, service
+from payment import refunds, service, settled
 from payment.domain import Release
 
 consumers = Consumers("payment")
@@ -48,4 +48,4 @@ async def on_refund_approved(event: RefundApproved, tx: Transaction) -> None:
 
 @consumers.on(RefundSettledManually)
 async def on_refund_settled_manually(event: RefundSettledManually, tx: Transaction) -> None:
-    _ = event, tx  # placeholder
+    await settled.settle_refund(tx, event)

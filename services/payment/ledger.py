@@ -4,6 +4,9 @@ provider:<CUR>       what the provider holds for us
 revenue              what buyers have paid
 refunds              what went back to them
 provider_fees        what the provider kept
+disputes             what banks took back from us for buyers
+paid_outside         what was given to buyers another way than by the provider
+overpayments         what went to a buyer another way and by the provider as well
 clearing:<id>        what one payment or refund has in flight; zero once it has ended
 """
 
@@ -18,11 +21,15 @@ from contracts.money import Money
 from sqlalchemy import ARRAY, column, func, insert, literal, select
 from sqlalchemy.sql.dml import Insert
 
+from payment.gateways import Movement
 from payment.models import LedgerEntry, Payment, Refund
 
 REVENUE = "revenue"
 REFUNDS = "refunds"
 FEES = "provider_fees"
+DISPUTES = "disputes"
+PAID_OUTSIDE = "paid_outside"
+OVERPAYMENTS = "overpayments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,41 @@ def refund_reversed(refund: Refund, refund_ref: str) -> Posting:
     """It came back from the bank."""
     amount = refund.amount
     return Posting("refund_reversed", refund_ref, ((provider(amount.currency), amount), (REFUNDS, -amount)))
+
+
+def settled(refund: Refund, source: str, *, is_reserved: bool) -> Posting:
+    """The buyer got it another way: what was on its way, or what was owed again after a failure."""
+    other_side = clearing(refund.id) if is_reserved else REFUNDS
+    return Posting("refund_settled", source, ((other_side, refund.amount), (PAID_OUTSIDE, -refund.amount)))
+
+
+def settled_twice(refund: Refund, source: str) -> Posting:
+    """The buyer got it another way after the provider had sent it."""
+    return Posting("refund_settled", source, ((OVERPAYMENTS, refund.amount), (PAID_OUTSIDE, -refund.amount)))
+
+
+def overpaid(refund: Refund, refund_ref: str) -> Posting:
+    """The provider has sent what the buyer had got another way."""
+    amount = refund.amount
+    return Posting("refund_overpaid", refund_ref, ((OVERPAYMENTS, amount), (provider(amount.currency), -amount)))
+
+
+def overpayment_returned(refund: Refund, refund_ref: str) -> Posting:
+    """What had been sent twice came back from the bank."""
+    amount = refund.amount
+    return Posting("overpayment_returned", refund_ref, ((provider(amount.currency), amount), (OVERPAYMENTS, -amount)))
+
+
+def dispute_moved(movement: Movement) -> list[Posting]:
+    """A bank took the amount, or returned it; and the provider's fee for it, which may come back as well."""
+    amount, postings = movement.amount, []
+    if amount:
+        kind = "dispute_withdrawn" if amount.amount_minor < 0 else "dispute_reinstated"
+        sides = ((provider(amount.currency), amount), (DISPUTES, -amount))
+        postings.append(Posting(kind, movement.ref, sides))
+    if movement.fee:
+        postings.append(fee(movement.ref, movement.fee))
+    return postings
 
 
 def entries(tx: Transaction, payment_id: UUID, *postings: Posting, refund_id: UUID | None = None) -> Insert:

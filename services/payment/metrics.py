@@ -28,7 +28,7 @@ PAYMENTS = Counter("payments_total", "Payments that came to a status.", ["status
 REFUNDS = Counter("payment_refunds_total", "Refunds that came to a status.", ["status"], registry=REGISTRY)
 OPEN = Gauge(
     "payment_open",
-    "Payments and refunds whose outcome is open, by status: capturing, unknown or in_review, submitted, pending or unknown.",
+    "Payments, refunds and disputes whose outcome is open, by status.",
     ["what", "status"],
     registry=REGISTRY,
 )
@@ -37,6 +37,24 @@ OPEN_OLDEST_SECONDS = Gauge(
 )
 STUCK_MONEY = Gauge(
     "payment_stuck_clearing", "Payments whose money has been in flight for more than ten minutes.", registry=REGISTRY
+)
+DISPUTES = Counter("payment_disputes_total", "Disputes that came to a status.", ["status"], registry=REGISTRY)
+OVERPAYMENTS = Counter(
+    "payment_overpayments_total",
+    "Money that buyers got twice: settled_and_sent, settled_beyond_captured or refund_and_dispute.",
+    ["how"],
+    registry=REGISTRY,
+)
+BALANCE = Gauge(
+    "provider_balance_available_minor",
+    "What the provider had available for refunds when it was last asked, in minor units.",
+    ["currency"],
+    registry=REGISTRY,
+)
+DOUBLE_RETURNS = Gauge(
+    "payment_double_returns",
+    "Payments whose buyer has more than was captured by refunds and disputes.",
+    registry=REGISTRY,
 )
 QUARANTINED = Counter(
     "payments_quarantined_total",

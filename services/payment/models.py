@@ -7,13 +7,16 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from chassis.db import Transaction
+from chassis.db import Database, Transaction, table
 from chassis.due import Due
 from contracts.money import Money
-from sqlalchemy import BigInteger, Column, DateTime, Enum, Identity, MetaData
+from sqlalchemy import BigInteger, Column, DateTime, Enum, Identity, MetaData, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col, select
 
-from payment.domain import CONFIRMABLE, DECLINES_MAX, RefundStatus, Release, Status, Wish
+from payment.dispute_states import DisputeStatus
+from payment.domain import CONFIRMABLE, DECLINES_MAX, Release, Status, Wish
+from payment.refund_states import RefundStatus, Waiting
 
 INSTANT: Any = DateTime(timezone=True)
 
@@ -48,7 +51,11 @@ class Table(SQLModel):
 
 
 class Payment(Table, table=True):
-    """What is owed for one booking and what became of it. `version` counts its events."""
+    """What is owed for one booking and what became of it. `version` counts its events.
+
+    `dispute_id` names a dispute that is open; `withdrawn_minor` is what disputes hold or have taken, `disputed_minor` what of it could
+    have been refunded, `double_return_minor` what the buyer has twice.
+    """
 
     __tablename__ = "payments"
 
@@ -70,6 +77,10 @@ class Payment(Table, table=True):
     reserved_minor: int = Field(default=0, sa_type=BigInteger)
     refunded_minor: int = Field(default=0, sa_type=BigInteger)
     clearing_minor: int = Field(default=0, sa_type=BigInteger)
+    dispute_id: UUID | None = None
+    withdrawn_minor: int = Field(default=0, sa_type=BigInteger)
+    disputed_minor: int = Field(default=0, sa_type=BigInteger)
+    double_return_minor: int = Field(default=0, sa_type=BigInteger)
     fee_known: bool = False
     method_kind: str | None = None
     method_brand: str | None = None
@@ -100,7 +111,7 @@ class Payment(Table, table=True):
     @property
     def refundable_minor(self) -> int:
         """What may still be promised back."""
-        return self.captured_minor - self.refunded_minor - self.reserved_minor
+        return self.captured_minor - self.refunded_minor - self.reserved_minor - self.disputed_minor
 
 
 class Attempt(Table, table=True):
@@ -124,7 +135,10 @@ class Attempt(Table, table=True):
 
 
 class Refund(Table, table=True):
-    """A refund as the provider sees it. Its id is given by the refund service; one made outside of Boxoffice gets one here."""
+    """A refund as the provider sees it. Its id is given by the refund service; one made outside of Boxoffice gets one here.
+
+    `approved_version` is the approval that it acts on; `blocked_by` the dispute that others were told it waits for.
+    """
 
     __tablename__ = "refunds"
 
@@ -136,6 +150,9 @@ class Refund(Table, table=True):
     reason: str
     status: RefundStatus = Field(default=RefundStatus.SUBMITTED, sa_type=_text_of(RefundStatus))
     status_since: datetime = Field(sa_type=INSTANT)
+    approved_version: int = 0
+    waits_for: Waiting | None = Field(default=None, sa_type=_text_of(Waiting))
+    blocked_by: UUID | None = None
     provider_ref: str | None = None
     failure_code: str | None = None
     checks: int = 0
@@ -147,6 +164,63 @@ class Refund(Table, table=True):
     def amount(self) -> Money:
         """What goes back."""
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it was made at the provider by hand."""
+        return self.reason == MADE_OUTSIDE
+
+
+class Dispute(Table, table=True):
+    """A dispute as the provider sees it.
+
+    `withdrawn_minor` is what it holds or has taken, `movements` how many bookings of the provider are posted; `revision` counts what was
+    applied, so that an answer that was asked for earlier never overwrites a later one.
+    """
+
+    __tablename__ = "disputes"
+
+    id: UUID = Field(primary_key=True)
+    payment_id: UUID
+    booking_id: UUID
+    provider_ref: str
+    status: DisputeStatus = Field(sa_type=_text_of(DisputeStatus))
+    status_since: datetime = Field(sa_type=INSTANT)
+    reason: str
+    amount_minor: int = Field(sa_type=BigInteger)
+    currency: str
+    withdrawn_minor: int = Field(default=0, sa_type=BigInteger)
+    movements: int = 0
+    respond_by: datetime | None = Field(default=None, sa_type=INSTANT)
+    revision: int = 1
+    checks: int = 0
+    next_check_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    created_at: datetime = Field(sa_type=INSTANT)
+    updated_at: datetime = Field(sa_type=INSTANT)
+
+    @property
+    def amount(self) -> Money:
+        """What the buyer disputes."""
+        return Money(self.amount_minor, self.currency)
+
+
+class ProviderAccount(Table, table=True):
+    """The account at a provider: what it has available, and when it is next asked for that, and for what nobody told us of.
+
+    `version` counts its events; `next_refund_at` is when the next refund may be sent, by whichever replica.
+    """
+
+    __tablename__ = "provider_accounts"
+
+    id: UUID = Field(primary_key=True)
+    provider: str
+    version: int = 0
+    available: dict[str, int] = Field(default_factory=dict, sa_type=JSONB)
+    read_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    next_balance_at: datetime = Field(sa_type=INSTANT)
+    listed_until: datetime = Field(sa_type=INSTANT)
+    next_listing_at: datetime = Field(sa_type=INSTANT)
+    next_refund_at: datetime = Field(sa_type=INSTANT)
 
 
 class LedgerEntry(Table, table=True):
@@ -192,9 +266,11 @@ class FreeBooking(Table, table=True):
     booking_id: UUID = Field(primary_key=True)
 
 
-LEASE = timedelta(seconds=30)
-"""Two calls of ten seconds and a wait for a lock on either side of them fit in. It is also how long a payment rests at most when
-whoever works on it is killed."""
+LEASE = timedelta(seconds=15)
+"""One call of ten seconds and a wait of five for a lock fit in; whoever makes a second call claims anew before it. It is also how long
+a payment rests at most when whoever works on it is killed."""
+CLAIM_ANEW_BELOW = timedelta(seconds=12)
+"""Who comes to work this late, having waited for a free place, claims anew."""
 
 MADE_OUTSIDE = "made_outside"
 """Reason of a refund that was made at the provider by hand."""
@@ -202,6 +278,21 @@ MADE_OUTSIDE = "made_outside"
 CHECKS = Due("payment-checks", Payment, "next_check_at", lease=LEASE)
 REFUND_CHECKS = Due("refund-checks", Refund, "next_check_at", lease=LEASE)
 RECEIPTS = Due("webhook-receipts", Receipt, "next_attempt_at", lease=LEASE)
+DISPUTE_CHECKS = Due("dispute-checks", Dispute, "next_check_at", lease=LEASE)
+BALANCE_READS = Due("balance-reads", ProviderAccount, "next_balance_at", lease=LEASE)
+LISTINGS = Due("provider-listings", ProviderAccount, "next_listing_at", lease=timedelta(minutes=2))
+
+
+def is_running_out(tx: Transaction, row: Payment | Refund) -> bool:
+    """Whether the claim on a row may end before a call of the provider does."""
+    return row.next_check_at is None or row.next_check_at - tx.now < CLAIM_ANEW_BELOW
+
+
+async def claim_anew(database: Database, due: Due, row_id: UUID) -> None:
+    """Before a second call of the provider."""
+    rows = table(due.model)
+    async with database.transaction() as tx:
+        await tx.execute(update(rows).where(rows.c.id == row_id).values({due.column: tx.now + due.lease}))
 
 
 async def locked_payment(tx: Transaction, payment_id: UUID) -> Payment | None:
@@ -229,6 +320,11 @@ async def refund_now(tx: Transaction, refund_id: UUID) -> Refund | None:
 async def refund_by_ref(tx: Transaction, ref: str) -> Refund | None:
     """The refund that the provider calls `ref`."""
     return (await tx.scalars(select(Refund).where(Refund.provider_ref == ref))).one_or_none()
+
+
+async def dispute_by_ref(tx: Transaction, ref: str) -> Dispute | None:
+    """The dispute that the provider calls `ref`."""
+    return (await tx.scalars(select(Dispute).where(Dispute.provider_ref == ref))).one_or_none()
 
 
 async def is_free(tx: Transaction, booking_id: UUID) -> bool:

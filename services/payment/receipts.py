@@ -19,10 +19,11 @@ from sqlmodel import select
 
 from payment import metrics, schedule
 from payment.changes import Change, RefundChange
-from payment.domain import next_refund_status
+from payment.disputes import NEVER_APPLIED, apply_dispute, revision_of, shows_nothing_new
 from payment.gateways import (
     SYSTEM,
     BadWebhook,
+    DisputeView,
     Gateway,
     GatewayError,
     IntentView,
@@ -36,12 +37,13 @@ from payment.models import (
     Attempt,
     Payment,
     Receipt,
+    dispute_by_ref,
     locked_payment,
     locked_payment_of_refund,
     refund_by_ref,
     refund_now,
 )
-from payment.refunds import apply_refund, import_refund
+from payment.refunds import apply_refund, import_refund, tells_nothing_new_of_refund
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +60,11 @@ INTENT_EVENTS = frozenset(
     )
 )
 REFUND_EVENTS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+DISPUTE_EVENTS = frozenset(
+    f"charge.dispute.{happened}" for happened in ("closed", "created", "funds_reinstated", "funds_withdrawn", "updated")
+)
+EVENTS = INTENT_EVENTS | REFUND_EVENTS | DISPUTE_EVENTS
+"""What an endpoint at the provider must listen to."""
 SEALED_AS = "payment.receipt"
 """A webhook holds the intent's client secret, and of a declined card the buyer's name and address."""
 CREATED_DELAY = timedelta(seconds=15)
@@ -69,6 +76,11 @@ ECHOES = {
     "payment_intent.created": CREATED_DELAY,
     "payment_intent.amount_capturable_updated": ECHO_DELAY,
     "payment_intent.succeeded": ECHO_DELAY,
+    # Another event of the same change is looked at straight away.
+    "charge.refund.updated": ECHO_DELAY,
+    "refund.failed": ECHO_DELAY,
+    "charge.dispute.funds_withdrawn": ECHO_DELAY,
+    "charge.dispute.funds_reinstated": ECHO_DELAY,
 }
 
 
@@ -81,6 +93,8 @@ async def receive(tx: Transaction, gateway: Gateway, sealer: Sealer, event: Webh
         next_attempt_at = None
     elif event.type in ECHOES:
         next_attempt_at = tx.now + ECHOES[event.type]
+    elif event.type == "refund.created" and event.refund is not None and "attempt_id" in event.refund.metadata:
+        next_attempt_at = tx.now + ECHO_DELAY  # ours, and in the answer to its creation
     else:
         next_attempt_at = RECEIPTS.soon(tx, receipt_id)
     row = {
@@ -110,7 +124,7 @@ async def receive(tx: Transaction, gateway: Gateway, sealer: Sealer, event: Webh
 async def _outcome_at_once(tx: Transaction, gateway: Gateway, event: WebhookEvent) -> str | None:
     if event.account is not None:
         return "foreign"
-    if event.type not in INTENT_EVENTS | REFUND_EVENTS:
+    if event.type not in EVENTS:
         return "ignored"
     return await _known(tx, gateway, event)
 
@@ -124,7 +138,11 @@ async def _known(tx: Transaction, gateway: Gateway, event: WebhookEvent) -> str 
             return "known"
     elif event.refund is not None:
         refund = await refund_by_ref(tx, event.refund.ref)
-        if refund is not None and next_refund_status(refund.status, event.refund.fact) is refund.status:
+        if refund is not None and tells_nothing_new_of_refund(refund, event.refund):
+            return "known"
+    elif event.dispute is not None:
+        dispute = await dispute_by_ref(tx, event.dispute.ref)
+        if dispute is not None and shows_nothing_new(dispute, event.dispute):
             return "known"
     return None
 
@@ -140,6 +158,7 @@ async def process_receipt(database: Database, gateway: Gateway, sealer: Sealer, 
         if receipt.outcome or outcome or event is None or event.object_ref is None:
             await _done(tx, receipt, receipt.outcome or outcome or "ignored")
             return
+        revision = await revision_of(tx, event.object_ref) if event.type in DISPUTE_EVENTS else NEVER_APPLIED
     try:
         view = await _fetch(gateway, event)
     except GatewayError as error:
@@ -147,7 +166,11 @@ async def process_receipt(database: Database, gateway: Gateway, sealer: Sealer, 
             await _failed(tx, receipt, error)
         return
     async with database.transaction() as tx:
-        await _done(tx, receipt, await _apply(tx, gateway, view))
+        outcome = await _apply(tx, gateway, view, revision)
+        if outcome == "overtaken":
+            await _write(tx, receipt, next_attempt_at=RECEIPTS.soon(tx, receipt.id))
+        else:
+            await _done(tx, receipt, outcome)
 
 
 def _read(gateway: Gateway, sealer: Sealer, receipt: Receipt) -> WebhookEvent | None:
@@ -158,15 +181,21 @@ def _read(gateway: Gateway, sealer: Sealer, receipt: Receipt) -> WebhookEvent | 
         return None
 
 
-async def _fetch(gateway: Gateway, event: WebhookEvent) -> IntentView | RefundView:
+async def _fetch(gateway: Gateway, event: WebhookEvent) -> IntentView | RefundView | DisputeView:
     ref = cast("str", event.object_ref)
+    if event.type in DISPUTE_EVENTS:
+        return await gateway.fetch_dispute(ref)
     return await (gateway.fetch_refund(ref) if event.type in REFUND_EVENTS else gateway.fetch(ref))
 
 
-async def _apply(tx: Transaction, gateway: Gateway, view: IntentView | RefundView) -> str:
-    if isinstance(view, IntentView):
-        return await _apply_intent(tx, gateway, view)
-    return await _apply_refund(tx, gateway, view)
+async def _apply(tx: Transaction, gateway: Gateway, view: IntentView | RefundView | DisputeView, revision: int) -> str:
+    match view:
+        case IntentView():
+            return await _apply_intent(tx, gateway, view)
+        case RefundView():
+            return await apply_found_refund(tx, gateway, view)
+        case DisputeView():
+            return await apply_dispute(tx, gateway, view, revision)
 
 
 async def _apply_intent(tx: Transaction, gateway: Gateway, view: IntentView) -> str:
@@ -180,8 +209,11 @@ async def _apply_intent(tx: Transaction, gateway: Gateway, view: IntentView) -> 
     return "applied"
 
 
-async def _apply_refund(tx: Transaction, gateway: Gateway, view: RefundView) -> str:
-    """Found by the provider's name for it, or by the attempt that asked for it; without either it was made by hand."""
+async def apply_found_refund(tx: Transaction, gateway: Gateway, view: RefundView) -> str:
+    """Found by the provider's name for it, or by the attempt that asked for it; without either it was made by hand.
+
+    `ignored` where that is not to be taken over, or not yet.
+    """
     refund = await refund_by_ref(tx, view.ref)
     refund_id = refund.id if refund else await _refund_of_attempt(tx, view)
     change: RefundChange | None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from payment.domain import RefundStatus, Status
+from payment.dispute_states import CLOSED, DisputeStatus
+from payment.domain import Status
+from payment.refund_states import RefundStatus, Waiting
 
 ABSENCE_PROVEN_AFTER = timedelta(seconds=120)
 """What the provider does not show this long after the last request for it does not exist: its search lags by up to a minute
@@ -20,6 +22,14 @@ _IDLE_S = (60, 300, 1_800, 21_600)
 _REFUND_POLL_S = (5, 15, 30, 30, 30, 60, 300, 1_800, 21_600)
 _REFUND_WATCH_S = tuple(days * 86_400 for days in (1, 2, 4, 7, 16))
 """After a refund has succeeded it is looked at for 30 days."""
+_DISPUTE_S = (60, 600, 3_600)
+_BLOCKED_S = (5, 30, 60, 300, 3_600)
+BALANCE_AFTER_A_LACK = timedelta(seconds=10)
+"""Refunds have met an empty balance: what is there is of interest now."""
+LISTING_OVERLAP = timedelta(minutes=5)
+"""A list of the provider's may lag behind by so much."""
+LISTING_HELD_BACK_MAX = timedelta(days=1)
+"""How long the list begins before a refund that could not be taken over yet."""
 
 
 def next_check(status: Status, checks: int, *, hold_is_over: bool) -> timedelta | None:
@@ -38,17 +48,26 @@ def next_check(status: Status, checks: int, *, hold_is_over: bool) -> timedelta 
             return None
 
 
-def next_refund_check(status: RefundStatus, checks: int) -> timedelta | None:
-    """The same for a refund."""
+def next_refund_check(status: RefundStatus, checks: int, waits_for: Waiting | None = None) -> timedelta | None:
+    """The same for a refund. One that waits for money or for the buyer is asked about rarely: the provider tells when it goes on."""
     match status:
         case RefundStatus.FAILED:
             return None
-        case RefundStatus.SUCCEEDED:
+        case RefundStatus.BLOCKED:
+            return _delay(_BLOCKED_S, checks)
+        case RefundStatus.PENDING if waits_for in {Waiting.BALANCE, Waiting.CUSTOMER_ACTION}:
+            return _delay(_IDLE_S, checks)
+        case RefundStatus.SUCCEEDED | RefundStatus.SETTLED | RefundStatus.OVERPAID:
             return _delay(_REFUND_WATCH_S, checks) if checks < len(_REFUND_WATCH_S) else None
         case RefundStatus.UNKNOWN | RefundStatus.SUBMITTED:
             return _delay(_UNKNOWN_S, checks)
         case RefundStatus.PENDING:
             return _delay(_REFUND_POLL_S, checks)
+
+
+def next_dispute_check(status: DisputeStatus, checks: int) -> timedelta | None:
+    """The same for a dispute."""
+    return None if status in CLOSED else _delay(_DISPUTE_S, checks)
 
 
 def _delay(schedule: tuple[int, ...], checks: int) -> timedelta:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from payment.models import Payment
+from payment.models import Dispute, Payment, Refund
 
 
 class PaymentCreate(BaseModel):
@@ -51,6 +51,50 @@ class PaymentRead(BaseModel):
     updated_at: datetime
 
 
+class RefundRead(BaseModel):
+    """A refund as the provider sees it, for staff. `waits_for` says why it is not done yet."""
+
+    id: UUID
+    status: str
+    amount: AmountRead
+    reason: str
+    waits_for: str | None
+    failure_code: str | None
+    provider_ref: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class PaymentDetail(PaymentRead):
+    """A payment; staff also see its refunds, oldest first, and what disputes have taken."""
+
+    refunds: list[RefundRead] | None = None
+    disputed_minor: int | None = None
+
+
+class DisputeRead(BaseModel):
+    """A dispute. `withdrawn_minor` is what the bank holds or has taken of what was charged; `respond_by` the provider's deadline."""
+
+    id: UUID
+    payment_id: UUID
+    booking_id: UUID
+    status: str
+    reason: str
+    amount: AmountRead
+    withdrawn_minor: int
+    respond_by: datetime | None
+    provider_ref: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class DisputePage(BaseModel):
+    """Disputes, newest first. `next_cursor` asks for the page after this one."""
+
+    disputes: list[DisputeRead]
+    next_cursor: UUID | None
+
+
 class PaymentStarted(BaseModel):
     """What the browser needs to confirm; there is no `client_secret` once nothing is left to confirm."""
 
@@ -88,3 +132,15 @@ def shown(payment: Payment) -> PaymentRead:
         created_at=payment.created_at,
         updated_at=payment.updated_at,
     )
+
+
+def shown_refund(refund: Refund) -> RefundRead:
+    """A row as staff see it."""
+    amount = AmountRead(amount_minor=refund.amount_minor, currency=refund.currency)
+    return RefundRead(amount=amount, **refund.model_dump(include=RefundRead.model_fields.keys() - {"amount"}))
+
+
+def shown_dispute(dispute: Dispute) -> DisputeRead:
+    """A row as staff see it."""
+    amount = AmountRead(amount_minor=dispute.amount_minor, currency=dispute.currency)
+    return DisputeRead(amount=amount, **dispute.model_dump(include=DisputeRead.model_fields.keys() - {"amount"}))

@@ -18,20 +18,32 @@ from sqlmodel import col, select
 
 from payment.advance import record_not_run, record_refusal, record_silence
 from payment.changes import Change
+from payment.dispute_states import DisputeStatus
 from payment.domain import AT_REST, CONFIRMABLE, Release, Status, Step, Wish, next_step
 from payment.gateways import Gateway, GatewayError, IntentView, NotRun, Order, Refused
 from payment.intents import apply_intent, let_go, start_capture
 from payment.models import (
     LEASE,
     Attempt,
+    Dispute,
     FreeBooking,
     Operation,
     Payment,
+    Refund,
     is_free,
     locked_payment,
     payment_of_booking,
 )
-from payment.schemas import PaymentPage, PaymentRead, PaymentStarted, shown
+from payment.schemas import (
+    DisputePage,
+    PaymentDetail,
+    PaymentPage,
+    PaymentRead,
+    PaymentStarted,
+    shown,
+    shown_dispute,
+    shown_refund,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -276,9 +288,15 @@ async def _payment(tx: Transaction, payment_id: UUID, asker: Principal) -> Payme
     return payment
 
 
-async def read_payment(tx: Transaction, payment_id: UUID, asker: Principal) -> PaymentRead:
-    """Raises NotFound, also for somebody else's."""
-    return shown(await _payment(tx, payment_id, asker))
+async def read_payment(tx: Transaction, payment_id: UUID, asker: Principal) -> PaymentDetail:
+    """Raises NotFound, also for somebody else's. Staff see the refunds as well."""
+    payment = await _payment(tx, payment_id, asker)
+    detail = PaymentDetail(**shown(payment).model_dump())
+    if asker.kind == "staff":
+        refunds = await tx.scalars(select(Refund).where(Refund.payment_id == payment.id).order_by(col(Refund.id)))
+        detail.refunds = [shown_refund(refund) for refund in refunds]
+        detail.disputed_minor = payment.disputed_minor
+    return detail
 
 
 async def list_payments(
@@ -296,4 +314,18 @@ async def list_payments(
     page = found[:limit]
     return PaymentPage(
         payments=[shown(payment) for payment in page], next_cursor=page[-1].id if len(found) > limit else None
+    )
+
+
+async def list_disputes(tx: Transaction, status: DisputeStatus | None, cursor: UUID | None, limit: int) -> DisputePage:
+    """Newest first."""
+    query = select(Dispute).order_by(col(Dispute.id).desc()).limit(limit + 1)
+    if status is not None:
+        query = query.where(Dispute.status == status)
+    if cursor is not None:
+        query = query.where(Dispute.id < cursor)
+    found = list(await tx.scalars(query))
+    page = found[:limit]
+    return DisputePage(
+        disputes=[shown_dispute(dispute) for dispute in page], next_cursor=page[-1].id if len(found) > limit else None
     )

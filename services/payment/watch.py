@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from enum import StrEnum
 
 import structlog
 from chassis.db import DATABASE_ERRORS, Database, Transaction, table
@@ -11,15 +12,20 @@ from chassis.relay import wait
 from sqlalchemy import func, select
 
 from payment import metrics
-from payment.domain import RefundStatus, Status
-from payment.models import Payment, Refund
+from payment.dispute_states import DisputeStatus
+from payment.domain import Status
+from payment.models import Dispute, Payment, Refund
+from payment.refund_states import RefundStatus
 
 log = structlog.get_logger(__name__)
 
 WATCH_S = 10.0
 STUCK_AFTER = timedelta(minutes=10)
 OPEN_PAYMENTS = (Status.CAPTURING, Status.UNKNOWN, Status.IN_REVIEW)
-OPEN_REFUNDS = (RefundStatus.SUBMITTED, RefundStatus.PENDING, RefundStatus.UNKNOWN)
+OPEN_REFUNDS = (RefundStatus.SUBMITTED, RefundStatus.PENDING, RefundStatus.UNKNOWN, RefundStatus.BLOCKED)
+
+
+OPEN_DISPUTES = (DisputeStatus.INQUIRY, DisputeStatus.OPEN)
 
 
 async def watch(database: Database) -> None:
@@ -37,14 +43,17 @@ async def measure(tx: Transaction) -> None:
     """Sets the gauges of what is open."""
     await _measure(tx, "payment", Payment, OPEN_PAYMENTS)
     await _measure(tx, "refund", Refund, OPEN_REFUNDS)
+    await _measure(tx, "dispute", Dispute, OPEN_DISPUTES)
     payments = table(Payment)
     is_stuck = (payments.c.clearing_minor != 0, payments.c.status_since < tx.now - STUCK_AFTER)
     stuck = await tx.execute(select(func.count()).select_from(payments).where(*is_stuck))
     metrics.STUCK_MONEY.set(stuck.scalar_one())
+    twice = await tx.execute(select(func.count()).select_from(payments).where(payments.c.double_return_minor != 0))
+    metrics.DOUBLE_RETURNS.set(twice.scalar_one())
 
 
 async def _measure(
-    tx: Transaction, what: str, model: type[Payment | Refund], statuses: tuple[Status, ...] | tuple[RefundStatus, ...]
+    tx: Transaction, what: str, model: type[Payment | Refund | Dispute], statuses: tuple[StrEnum, ...]
 ) -> None:
     rows = table(model)
     counted = await tx.execute(

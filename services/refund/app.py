@@ -31,6 +31,8 @@ def create_app() -> FastAPI:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
-    app = create_service("refund", settings, load(Shared), routers=[api.router, campaign_api.router], consumers=consumers, parts=parts)
+    app = create_service(
+        "refund", settings, load(Shared), routers=[api.router, campaign_api.router], consumers=consumers, parts=parts
+    )
     app.state.approval_above_minor = settings.approval_above_minor
     return app

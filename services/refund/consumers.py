@@ -86,7 +86,6 @@ async def on_event_cancelled(event: EventCancelled, tx: Transaction) -> None:
     await campaign.start(tx, event)
 
 
-
 @consumers.on(PaymentRefundPending)
 async def on_payment_refund_pending(event: PaymentRefundPending, tx: Transaction) -> None:
     await outcomes.note_pending(tx, event)

@@ -14,6 +14,7 @@ from ops.verify import messages, money, people, provider, trust
 from ops.verify.reading import Consumption
 from ops.verify.records import (
     Booking,
+    Dispute,
     Dossier,
     Entry,
     EventMove,
@@ -24,6 +25,7 @@ from ops.verify.records import (
     Payment,
     PaymentRefund,
     Provider,
+    ProviderDispute,
     ProviderRefund,
     Terms,
     Told,
@@ -244,3 +246,48 @@ def test_a_refund_that_fails_owes_a_mail_to_the_buyer_and_one_to_staff() -> None
     must, _ = people.expected_mails(dossier)
     assert ("staff_dispute_opened", f"payment/{dossier.payment.id}/1") in must
     assert {template for template, _ in must} == {"confirmation", "staff_dispute_opened"}
+
+
+def disputed(dossier: Dossier, status: str = "open", refunded: int = 0) -> Dispute:
+    """The bank has taken all of it, after some of it had been refunded."""
+    assert dossier.payment is not None
+    dispute = Dispute(new_id(), dossier.payment.id, dossier.booking_id, "du_1", status, 5000, "EUR", 5000, A_MINUTE_AGO)
+    dossier.disputes.append(dispute)
+    post(dossier, "dispute_withdrawn", ("disputes", 5000), ("provider:EUR", -5000))
+    dossier.payment = replace(dossier.payment, withdrawn_minor=5000, refunded_minor=refunded)
+    return dispute
+
+
+def test_a_refund_that_a_dispute_blocks_may_stay_so() -> None:
+    dossier = paid()
+    disputed(dossier)
+    refund = replace(refunding(dossier, "blocked"), provider_ref=None)
+    dossier.payment_refunds = [refund]
+    assert list(in_money(dossier, SETTLED, "M1", "M2", "M4", "M5", "M7")) == []
+    compared = provider.Compared(shown(dossier))
+    compared.shown.disputes.append(ProviderDispute("du_1", "pi_1", "needs_response", 5000, "EUR", is_withdrawn=True))
+    compared = provider.Compared(compared.shown)
+    assert list(compared.dossier(dossier, SETTLED)) == []
+
+
+@pytest.mark.parametrize(("said", "found"), [(2000, []), (0, ["M7"])])
+def test_what_went_back_twice_is_no_difference_once_it_is_said(said: int, found: list[str]) -> None:
+    dossier = paid()
+    refund = replace(refunding(dossier, "succeeded"), provider_ref="re_1")
+    dossier.payment_refunds = [refund]
+    post(dossier, "refunded", (f"clearing:{refund.id}", 2000), ("provider:EUR", -2000), refund_id=refund.id)
+    disputed(dossier, refunded=2000)
+    assert dossier.payment is not None
+    dossier.payment = replace(dossier.payment, reserved_minor=0, double_return_minor=said)
+    assert [each.check for each in in_money(dossier, SETTLED, "M1", "M2", "M4", "M7")] == found
+
+
+def test_what_staff_settled_is_given_back_without_the_provider() -> None:
+    dossier = paid()
+    refund = replace(refunding(dossier, "settled"), provider_ref=None)
+    dossier.payment_refunds = [refund]
+    post(dossier, "refund_settled", (f"clearing:{refund.id}", 2000), ("paid_outside", -2000), refund_id=refund.id)
+    assert dossier.payment is not None
+    dossier.payment = replace(dossier.payment, reserved_minor=0, refunded_minor=2000)
+    assert list(in_money(dossier, SETTLED, "M1", "M2", "M4", "M7")) == []
+    assert list(provider.Compared(shown(dossier)).dossier(dossier, SETTLED)) == []

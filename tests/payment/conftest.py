@@ -67,3 +67,5 @@ async def normal_provider(request: pytest.FixtureRequest) -> AsyncIterator[None]
         await shop.standin.control("DELETE", "/faults")
         await shop.standin.control("PUT", "/webhooks", {"on": name == "shop"})
         await shop.standin.control("PUT", "/limits", {})
+        await shop.standin.control("PUT", "/refund-course", {"course": None})
+        await shop.standin.control("PUT", "/balance", {"currency": "eur", "available": None})

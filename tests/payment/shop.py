@@ -23,12 +23,14 @@ from contracts.booking import (
 )
 from contracts.event import Event
 from contracts.money import Money
-from contracts.refund import RefundApproved
+from contracts.refund import RefundApproved, RefundSettledManually
+from payment.account import list_account, read_balance
 from payment.advance import advance_payment
 from payment.advance_refund import advance_refund
+from payment.disputes import look_at_dispute
 from payment.gateways import Gateway
 from payment.gateways.stripe import StripeGateway
-from payment.models import Attempt, LedgerEntry, Payment, Receipt, Refund
+from payment.models import Attempt, LedgerEntry, Payment, ProviderAccount, Receipt, Refund
 from sqlalchemy import func, select, update
 
 from tests.sandbox.stripe.conftest import PUBLISHABLE_KEY, SECRET_KEY, Standin
@@ -215,6 +217,49 @@ class Shop:
         await self.tell(approved)
         return approved.refund_id
 
+    async def settle(self, payment: Payment, amount: int, refund_id: UUID, version: int) -> None:
+        """Staff paid it another way."""
+        await self.tell(
+            RefundSettledManually(
+                version=version,
+                occurred_at=NOW,
+                refund_id=refund_id,
+                booking_id=payment.booking_id,
+                payment_id=payment.id,
+                amount=Money(amount, payment.currency),
+                reason="goodwill",
+            )
+        )
+
+    async def dispute(self, payment: Payment, **facts: Any) -> str:
+        """The bank disputes it; the provider's id of the dispute."""
+        opened = await self.standin.control("POST", "/disputes", {"payment_intent": payment.provider_ref} | facts)
+        return str(opened["id"])
+
+    async def decide_dispute(self, ref: str, status: str) -> None:
+        """The bank's next word."""
+        await self.standin.control("POST", f"/disputes/{ref}", {"status": status})
+
+    async def look_at_dispute(self, ref: str) -> None:
+        """What a webhook or the schedule would cause."""
+        await look_at_dispute(self.service.database, self.gateway, ref)
+
+    async def list_account(self) -> None:
+        """What the schedule would cause: what was done at the provider of which nobody told."""
+        await list_account(self.service.database, self.gateway, timedelta(minutes=1), await self.account_id())
+
+    async def read_balance(self) -> None:
+        """The same for the balance."""
+        await read_balance(self.service.database, self.gateway, timedelta(minutes=5), await self.account_id())
+
+    async def account_id(self) -> UUID:
+        return (await self.account()).id
+
+    async def account(self) -> ProviderAccount:
+        """The row as it is now."""
+        async with self.service.database.transaction() as tx:
+            return (await tx.scalars(select(ProviderAccount))).one()
+
     async def payment(self, booking_id: UUID) -> Payment:
         """The row as it is now."""
         async with self.service.database.transaction() as tx:
@@ -289,6 +334,10 @@ class Shop:
                 .group_by(entries.c.account)
             )
             return {account: int(balance) for account, balance in found if balance}
+
+    async def told(self, payment: Payment, *kinds: type[Event]) -> list[Any]:
+        """What was published about the payment of these kinds, oldest first."""
+        return [event for event in await self.events_of(payment) if isinstance(event, kinds)]
 
     async def events_of(self, payment: Payment) -> list[Event]:
         """What was published about the payment, oldest first."""

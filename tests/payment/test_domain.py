@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from payment import schedule
+from payment.dispute_states import CLOSED, DisputeStatus
+from payment.disputes import verdict
 from payment.domain import (
     AT_REST,
     CONFIRMABLE,
-    REFUND_TRANSITIONS,
     TRANSITIONS,
     Fact,
     IllegalTransition,
-    RefundStatus,
-    RefundTrigger,
     Release,
     Status,
     Step,
     Trigger,
     Wish,
     meaning,
-    next_refund_status,
     next_status,
     next_step,
+)
+from payment.refund_states import (
+    IN_RESERVE,
+    REFUND_TRANSITIONS,
+    RefundStatus,
+    RefundTrigger,
+    Waiting,
+    next_refund_status,
 )
 
 S, T = Status, Trigger
@@ -135,18 +142,25 @@ def test_next_step_of_every_state(status: Status, wish: Wish, has_intent: bool, 
 
 
 REFUND_TABLE = {
-    RefundStatus.SUBMITTED: "PE SU FA UN PE -",
-    RefundStatus.PENDING: "PE SU FA UN PE -",
-    RefundStatus.UNKNOWN: "PE SU FA UN PE -",
-    RefundStatus.SUCCEEDED: "SU SU FA SU - -",
-    RefundStatus.FAILED: "FA FA FA FA FA SB",
+    RefundStatus.SUBMITTED: "PE SU FA UN PE -- BL -- -- SE",
+    RefundStatus.PENDING: "PE SU FA UN PE -- BL -- -- SE",
+    RefundStatus.UNKNOWN: "PE SU FA UN PE -- BL -- -- SE",
+    RefundStatus.BLOCKED: "PE SU BL BL BL -- BL SB FA SE",
+    RefundStatus.SUCCEEDED: "SU SU FA SU -- -- -- -- -- OV",
+    RefundStatus.FAILED: "FA FA FA FA FA SB FA -- FA SE",
+    RefundStatus.SETTLED: "SE OV SE SE SE -- SE -- -- SE",
+    RefundStatus.OVERPAID: "OV OV SE OV OV -- OV -- -- OV",
 }
+"""One row a status; the columns are the triggers in the order of their class, and `--` is what cannot be."""
 REFUND_SHORT = {
     "SB": RefundStatus.SUBMITTED,
     "PE": RefundStatus.PENDING,
     "UN": RefundStatus.UNKNOWN,
     "SU": RefundStatus.SUCCEEDED,
     "FA": RefundStatus.FAILED,
+    "BL": RefundStatus.BLOCKED,
+    "SE": RefundStatus.SETTLED,
+    "OV": RefundStatus.OVERPAID,
 }
 
 
@@ -155,7 +169,7 @@ REFUND_SHORT = {
 def test_every_refund_status_with_every_trigger(status: RefundStatus, trigger: RefundTrigger) -> None:
     """A refund may fail after it has succeeded; no other way leads back."""
     cell = dict(zip(RefundTrigger, REFUND_TABLE[status].split(), strict=True))[trigger]
-    if cell == "-":
+    if cell == "--":
         with pytest.raises(IllegalTransition):
             next_refund_status(status, trigger)
         assert (status, trigger) not in REFUND_TRANSITIONS
@@ -195,6 +209,43 @@ def test_a_refund_that_succeeded_is_watched_for_a_month() -> None:
     assert schedule.next_refund_check(RefundStatus.FAILED, 0) is None
     assert schedule.next_refund_check(RefundStatus.PENDING, 0) == timedelta(seconds=5)
     assert schedule.next_refund_check(RefundStatus.UNKNOWN, 0) == timedelta(seconds=2)
+
+
+@given(st.sampled_from(sorted(IN_RESERVE)), st.sampled_from([None, *Waiting]), st.integers(min_value=0, max_value=99))
+def test_a_refund_that_is_open_is_always_looked_at_again(
+    status: RefundStatus, why: Waiting | None, checks: int
+) -> None:
+    """Also what waits for money, the buyer or a dispute, without any webhook."""
+    wait = schedule.next_refund_check(status, checks, why)
+    assert wait is not None
+    assert wait <= timedelta(days=1)
+
+
+def test_what_waits_for_a_top_up_leaves_the_rate_to_others() -> None:
+    """A mass refund that met an empty balance does not ask about each of its refunds every half minute."""
+    first = schedule.next_refund_check(RefundStatus.PENDING, 0, Waiting.BALANCE)
+    assert first is not None
+    assert first >= timedelta(minutes=1)
+
+
+@given(st.sampled_from(DisputeStatus), st.integers(min_value=0, max_value=99))
+def test_an_open_dispute_is_looked_at_every_hour(status: DisputeStatus, checks: int) -> None:
+    wait = schedule.next_dispute_check(status, checks)
+    if status in CLOSED:
+        assert wait is None
+    else:
+        assert wait is not None
+        assert wait <= timedelta(hours=1)
+
+
+def test_how_the_dispute_ended_that_a_refund_waited_for() -> None:
+    """The one that it was told to wait for; where that is not known, the worst of all."""
+    one, other = uuid4(), uuid4()
+    statuses = {one: DisputeStatus.LOST, other: DisputeStatus.WON}
+    assert verdict(statuses, other) is DisputeStatus.WON
+    assert verdict(statuses, None) is DisputeStatus.LOST
+    assert verdict({other: DisputeStatus.WON}, None) is DisputeStatus.WON
+    assert verdict({}, None) is None
 
 
 @given(st.floats(min_value=0.1, max_value=300), st.integers(min_value=0, max_value=20), st.integers(min_value=0))

@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 import stripe
 from contracts.money import EXPONENTS, InvalidMoney, Money
-from payment.domain import Fact, RefundTrigger
+from payment.domain import Fact
 from payment.gateways import Gateway, Method, NotRun, Order, Refused, Unanswered
 from payment.gateways.stripe import FACTS, REFUND_FACTS, StripeGateway, _failure, intent_view, refund_view
+from payment.refund_states import RefundTrigger
 
 from tests.payment.shop import Shop
 
@@ -32,6 +33,7 @@ REFUND: dict[str, Any] = {
     "currency": "eur",
     "status": "succeeded",
     "payment_intent": "pi_1",
+    "created": 1_800_000_000,
     "metadata": {},
 }
 

@@ -13,7 +13,6 @@ from contracts.refund import RefundApproved
 from payment.models import Payment
 
 from tests.payment.shop import NOW, Shop
-from tests.support.service import eventually
 
 
 def approved(payment: Payment, amount: int, currency: str = "EUR", **facts: object) -> RefundApproved:
@@ -106,34 +105,6 @@ async def test_before_it_is_captured_there_is_nothing_to_refund(shop: Shop) -> N
     assert rejected.remaining == Money(0, "EUR")
 
 
-async def test_a_refund_that_the_bank_takes_its_time_for(shop: Shop) -> None:
-    payment = await paid_with(shop, "pm_card_pendingRefund")
-    refund_id = await shop.approve_refund(payment, 1000)
-    await shop.refund_in_status(refund_id, "pending")
-    payment = await shop.payment(payment.booking_id)
-    assert (payment.refunded_minor, payment.reserved_minor) == (0, 1000)
-    await shop.refund_in_status(refund_id, "succeeded", at_most_s=30)
-    assert (await shop.balances(payment)).get(f"clearing:{refund_id}") is None
-
-
-async def test_a_refund_that_fails_after_it_succeeded(shop: Shop) -> None:
-    """The books are turned back, the amount can be refunded again, and it is said that it had succeeded."""
-    payment = await paid_with(shop, "pm_card_refundFail")
-    refund_id = await shop.approve_refund(payment, 1000)
-    await shop.refund_in_status(refund_id, "failed", at_most_s=30)
-    payment = await shop.payment(payment.booking_id)
-    assert (payment.refunded_minor, payment.reserved_minor) == (0, 0)
-    told = [
-        event for event in await shop.events_of(payment) if isinstance(event, PaymentRefunded | PaymentRefundFailed)
-    ]
-    assert [type(event) for event in told] == [PaymentRefunded, PaymentRefundFailed]
-    assert isinstance(told[1], PaymentRefundFailed)
-    assert (told[1].had_succeeded, told[1].refund_id) == (True, refund_id)
-    balances = await shop.balances(payment)
-    assert "refunds" not in balances
-    assert balances["provider:EUR"] + balances["provider_fees"] == 5000
-
-
 async def test_a_failed_refund_approved_once_more(shop: Shop) -> None:
     """The same refund, a new attempt with a new key; the old one's late news do not touch it."""
     payment = await paid_with(shop, "pm_card_refundFail")
@@ -149,17 +120,6 @@ async def test_a_failed_refund_approved_once_more(shop: Shop) -> None:
     assert payment.refundable_minor == 5000
 
 
-async def test_an_empty_balance_delays_a_refund(shop: Shop) -> None:
-    payment = await shop.captured(5000)
-    await shop.standin.control("PUT", "/balance", {"currency": "eur", "available": 0})
-    refund_id = await shop.approve_refund(payment, 1000)
-    refund = await shop.refund_in_status(refund_id, "pending")
-    await shop.standin.control("PUT", "/balance", {"currency": "eur", "available": None})
-    await shop.make_due(refund)
-    await shop.refund_in_status(refund_id, "succeeded", at_most_s=30)
-    assert len((await shop.made("refund_id", refund_id))["refund"]) == 1
-
-
 async def test_a_definitive_refusal_frees_the_reserve(shop: Shop) -> None:
     """Refunded in full at the provider by hand while we were not told: its refusal ends ours."""
     payment = await shop.captured(5000)
@@ -173,23 +133,6 @@ async def test_a_definitive_refusal_frees_the_reserve(shop: Shop) -> None:
     failed = (await shop.events_of(payment))[-1]
     assert isinstance(failed, PaymentRefundFailed)
     assert not failed.had_succeeded
-
-
-async def test_a_refund_made_by_hand_takes_its_part(shop: Shop) -> None:
-    """It is not ours to tell of, but what is left to refund is less."""
-    payment = await shop.captured(5000)
-    before = len(await shop.events_of(payment))
-    await shop.standin.control("POST", "/refunds", {"payment_intent": payment.provider_ref, "amount": 1500})
-
-    async def imported() -> bool:
-        return (await shop.payment(payment.booking_id)).refunded_minor == 1500
-
-    await eventually(imported)
-    assert len(await shop.events_of(payment)) == before
-    await shop.tell(approved(payment, 4000))
-    rejected = (await shop.events_of(payment))[-1]
-    assert isinstance(rejected, PaymentRefundRejected)
-    assert rejected.remaining == Money(3500, "EUR")
 
 
 async def test_letting_go_of_what_is_captured_changes_nothing_here(shop: Shop) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from contracts.payment import PaymentFailed, PaymentRefunded, PaymentSucceeded, PaymentVoided
+from contracts.payment import PaymentFailed, PaymentRefunded, PaymentRefundPending, PaymentSucceeded, PaymentVoided
 from payment import service
-from payment.models import Payment
+from payment.gateways.stripe import TIMEOUT
+from payment.models import LEASE, Payment
 
 from tests.payment.fakes import Died, Mortal
 from tests.payment.shop import Shop
@@ -244,7 +245,10 @@ async def refunded_once(shop: Shop, payment: Payment, refund_id: UUID, amount: i
     payment = await shop.payment(payment.booking_id)
     assert (payment.refunded_minor, payment.reserved_minor) == (amount, 0)
     events = await shop.events_of(payment)
-    assert [type(event) for event in events[1:]] == [PaymentSucceeded, PaymentRefunded]
+    waits = [event.why for event in events if isinstance(event, PaymentRefundPending)]
+    assert waits in ([], ["unknown"]), "that it is unknown is told once"
+    told = [type(event) for event in events[1:] if not isinstance(event, PaymentRefundPending)]
+    assert told == [PaymentSucceeded, PaymentRefunded]
     balances = await shop.balances(payment)
     assert balances["refunds"] == amount
     assert balances["provider:EUR"] + balances["provider_fees"] == payment.amount_minor - amount
@@ -273,6 +277,27 @@ async def test_a_crash_around_the_refund(still_shop: Shop, when: str) -> None:
     await still_shop.age_attempts(payment, timedelta(minutes=1))
     await refund_to(still_shop, refund_id, "succeeded")
     await refunded_once(still_shop, payment, refund_id, 1500)
+
+
+def test_a_claim_outlasts_one_call_and_a_wait_for_a_lock() -> None:
+    """And no more than that: so long does a payment rest whose worker was killed."""
+    assert TIMEOUT.total is not None
+    assert timedelta(seconds=TIMEOUT.total + 5) == LEASE
+
+
+@pytest.mark.parametrize("operation", ["fetch", "capture"])
+async def test_a_worker_claims_anew_before_each_call(still_shop: Shop, operation: str) -> None:
+    """Late to work, or after a first call: nobody else takes the payment up while the provider is asked."""
+    payment = await still_shop.authorized()
+    await still_shop.secure_seats(payment)
+    await still_shop.standin.fault("payment_intents.capture", "drop_before")
+    assert (await still_shop.advance(payment)).status == "unknown"
+    await still_shop.make_due(payment)
+    with pytest.raises(Died):
+        await still_shop.advance(payment, Mortal(still_shop.gateway, operation, "before"))  # type: ignore[arg-type]  # Mortal passes everything on
+    left = await still_shop.payment(payment.booking_id)
+    assert left.next_check_at is not None
+    assert timedelta(seconds=10) < left.next_check_at - datetime.now(UTC) <= LEASE
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before"])

@@ -63,7 +63,7 @@ class Later(SystemClock):
 async def replicas(refund: Running, count: int = 1, *ahead: timedelta) -> AsyncIterator[list[Database]]:
     async with AsyncExitStack() as stack:
         databases = [
-            Database.connect(as_role(refund.url, "refund"), Later(sum(ahead, timedelta())), SystemIds(), pool=8)
+            Database(as_role(refund.url, "refund"), Later(sum(ahead, timedelta())), SystemIds(), pool=8)
             for _ in range(count)
         ]
         for database in databases:

@@ -18,7 +18,9 @@ from uuid import UUID
 
 from contracts.money import Money
 
-from payment.domain import Fact, RefundTrigger
+from payment.dispute_states import DisputeFact
+from payment.domain import Fact
+from payment.refund_states import RefundTrigger, Waiting
 
 SYSTEM = "boxoffice"
 """Stands in the metadata of every object that is ours."""
@@ -88,15 +90,42 @@ class IntentView:
 
 @dataclass(frozen=True, slots=True)
 class RefundView:
-    """A refund as the provider shows it."""
+    """A refund as the provider shows it. `waits_for` says why a pending one is pending."""
 
     ref: str
     intent_ref: str | None
     fact: RefundTrigger
     amount: Money
     metadata: Mapping[str, str]
+    created_at: datetime
+    waits_for: Waiting | None = None
     failure_code: str | None = None
     fee: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A booking in the provider's own books, as they sign it: below zero it left us. `fee` is what was kept beside it."""
+
+    ref: str
+    amount: Money
+    fee: Money
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeView:
+    """A dispute as the provider shows it, with what it has moved so far. `is_withdrawn`: more left us than came back."""
+
+    ref: str
+    intent_ref: str | None
+    fact: DisputeFact
+    amount: Money
+    reason: str
+    livemode: bool
+    created_at: datetime
+    respond_by: datetime | None
+    is_withdrawn: bool
+    movements: tuple[Movement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +148,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """A verified webhook. `intent` or `refund` shows its object as it was then; `object_ref` is the id to ask for now."""
+    """A verified webhook. `intent`, `refund` or `dispute` shows its object as it was then; `object_ref` is the id to ask for now."""
 
     id: str
     type: str
@@ -128,6 +157,7 @@ class WebhookEvent:
     intent_ref: str | None = None
     intent: IntentView | None = None
     refund: RefundView | None = None
+    dispute: DisputeView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +216,26 @@ class Gateway(Protocol):
 
     async def find_refund(self, intent_ref: str, attempt_id: UUID) -> RefundView | None:
         """The refund that carries the attempt's id."""
+        ...
+
+    async def list_refunds(self, since: datetime) -> list[RefundView]:
+        """All refunds that were made since then, newest first, whoever made them."""
+        ...
+
+    async def fetch_dispute(self, ref: str) -> DisputeView:
+        """The dispute as it is now."""
+        ...
+
+    async def list_disputes(self, since: datetime) -> list[DisputeView]:
+        """All disputes that were opened since then, newest first."""
+        ...
+
+    async def disputes_of(self, intent_ref: str) -> list[DisputeView]:
+        """The disputes of one payment."""
+        ...
+
+    async def balance(self) -> tuple[Money, ...]:
+        """What is available now, one amount for each enabled currency."""
         ...
 
     def parse_webhook(self, body: bytes, signature: str | None, now: datetime) -> WebhookEvent:

@@ -6,7 +6,8 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,14 +17,17 @@ import stripe
 from contracts.money import EXPONENTS, InvalidMoney, Money
 
 from payment import metrics
-from payment.domain import Fact, RefundTrigger
+from payment.dispute_states import DisputeFact
+from payment.domain import Fact
 from payment.gateways import (
     SYSTEM,
     BadWebhook,
     Capabilities,
+    DisputeView,
     IntentView,
     Method,
     Minimum,
+    Movement,
     NotRun,
     Order,
     RefundOrder,
@@ -32,6 +36,7 @@ from payment.gateways import (
     Unanswered,
     WebhookEvent,
 )
+from payment.refund_states import RefundTrigger, Waiting
 
 TIMEOUT = aiohttp.ClientTimeout(total=10, connect=2)
 TOLERANCE = timedelta(seconds=300)
@@ -59,6 +64,19 @@ REFUND_FACTS: Mapping[str, RefundTrigger] = {
     "failed": RefundTrigger.FAILED,
     "canceled": RefundTrigger.FAILED,
 }
+PENDING_REASONS: Mapping[str | None, Waiting] = {"insufficient_funds": Waiting.BALANCE}
+DISPUTE_FACTS: Mapping[str, DisputeFact] = {
+    "warning_needs_response": DisputeFact.INQUIRY,
+    "warning_under_review": DisputeFact.INQUIRY,
+    "warning_closed": DisputeFact.WON,
+    "needs_response": DisputeFact.OPEN,
+    "under_review": DisputeFact.OPEN,
+    "appeal_needs_response": DisputeFact.OPEN,
+    "appeal_under_review": DisputeFact.OPEN,
+    "won": DisputeFact.WON,
+    "lost": DisputeFact.LOST,
+    "prevented": DisputeFact.PREVENTED,
+}
 _AS_OF = date(2026, 11, 1)
 MINIMUMS = {
     currency: Minimum(amount_minor, _AS_OF)
@@ -71,6 +89,7 @@ MINIMUMS = {
 
 _INTENT_EXPAND = ["latest_charge.balance_transaction"]
 _REFUND_EXPAND = ["balance_transaction"]
+_PAGE = 100
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,255}")
 _LAST4 = re.compile(r"[0-9]{4}")
 
@@ -200,6 +219,25 @@ class StripeGateway:
             "find_refund", lambda: refunds.list_async({"payment_intent": intent_ref, "limit": 100}), ours
         )
 
+    async def list_refunds(self, since: datetime) -> list[RefundView]:
+        created = {"gte": int(since.timestamp())}
+        return await _all("list_refunds", self._client.v1.refunds.list_async, {"created": created}, refund_view)
+
+    async def fetch_dispute(self, ref: str) -> DisputeView:
+        disputes = self._client.v1.disputes
+        return await _call("fetch_dispute", lambda: disputes.retrieve_async(ref), dispute_view)
+
+    async def list_disputes(self, since: datetime) -> list[DisputeView]:
+        created = {"gte": int(since.timestamp())}
+        return await _all("list_disputes", self._client.v1.disputes.list_async, {"created": created}, dispute_view)
+
+    async def disputes_of(self, intent_ref: str) -> list[DisputeView]:
+        wanted = {"payment_intent": intent_ref}
+        return await _all("disputes_of", self._client.v1.disputes.list_async, wanted, dispute_view)
+
+    async def balance(self) -> tuple[Money, ...]:
+        return await _call("balance", self._client.v1.balance.retrieve_async, balance_view)
+
     def parse_webhook(self, body: bytes, signature: str | None, now: datetime) -> WebhookEvent:
         """Raises BadWebhook with `signature`, `stale`, `future`, `livemode` or `malformed`."""
         self._verify(body, signature)
@@ -251,6 +289,10 @@ def _event(event_id: str, kind: str, shown: Mapping[str, Any], account: str | No
     if shown.get("object") == "refund":
         view = _readable(refund_view, shown)
         return WebhookEvent(event_id, kind, ref, account, intent_ref=view.intent_ref if view else None, refund=view)
+    if shown.get("object") == "dispute":
+        dispute = _readable(dispute_view, shown)
+        intent_ref = dispute.intent_ref if dispute else None
+        return WebhookEvent(event_id, kind, ref, account, intent_ref=intent_ref, dispute=dispute)
     if shown.get("object") == "charge":
         return WebhookEvent(event_id, kind, ref, account, intent_ref=_id_of(shown.get("payment_intent")))
     return WebhookEvent(event_id, kind, ref, account)
@@ -291,9 +333,54 @@ def refund_view(refund: Mapping[str, Any]) -> RefundView:
         fact=REFUND_FACTS.get(refund["status"], RefundTrigger.PENDING),
         amount=Money(refund["amount"], refund["currency"].upper()),
         metadata=dict(refund.get("metadata") or {}),
-        failure_code=refund.get("failure_reason"),
+        created_at=_instant(refund["created"]),
+        waits_for=_waits_for(refund),
+        failure_code=refund.get("failure_reason") or ("canceled" if refund["status"] == "canceled" else None),
         fee=_fee(refund.get("balance_transaction")),
     )
+
+
+def _waits_for(refund: Mapping[str, Any]) -> Waiting | None:
+    match REFUND_FACTS.get(refund["status"], RefundTrigger.PENDING):
+        case RefundTrigger.PENDING if refund["status"] == "requires_action":
+            return Waiting.CUSTOMER_ACTION
+        case RefundTrigger.PENDING:
+            return PENDING_REASONS.get(refund.get("pending_reason"), Waiting.PROVIDER)
+        case _:
+            return None
+
+
+def dispute_view(dispute: Mapping[str, Any]) -> DisputeView:
+    """Raises like `intent_view`. A status that is not known counts as open: refunds wait."""
+    due_by = (dispute.get("evidence_details") or {}).get("due_by")
+    moved = dispute["balance_transactions"]
+    return DisputeView(
+        ref=dispute["id"],
+        intent_ref=_id_of(dispute.get("payment_intent")),
+        fact=DISPUTE_FACTS.get(dispute["status"], DisputeFact.OPEN),
+        amount=Money(dispute["amount"], dispute["currency"].upper()),
+        reason=dispute["reason"],
+        livemode=dispute["livemode"],
+        created_at=_instant(dispute["created"]),
+        respond_by=_instant(due_by) if due_by else None,
+        is_withdrawn=sum(each["amount"] for each in moved) < 0,
+        movements=tuple(_movement(each) for each in moved if each["currency"].upper() in EXPONENTS),
+    )
+
+
+def _movement(transaction: Mapping[str, Any]) -> Movement:
+    currency = transaction["currency"].upper()
+    return Movement(transaction["id"], Money(transaction["amount"], currency), Money(transaction["fee"], currency))
+
+
+def balance_view(balance: Mapping[str, Any]) -> tuple[Money, ...]:
+    """In the order of the currencies."""
+    found = {each["currency"].upper(): each["amount"] for each in balance["available"]}
+    return tuple(Money(found[currency], currency) for currency in sorted(found.keys() & EXPONENTS.keys()))
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _id_of(value: object) -> str | None:
@@ -321,6 +408,23 @@ def _fee(transaction: object) -> Money | None:
     if not isinstance(transaction, Mapping) or transaction["currency"].upper() not in EXPONENTS:
         return None
     return Money(transaction["fee"], transaction["currency"].upper())
+
+
+async def _all(
+    operation: str,
+    ask: Callable[[Any], Awaitable[stripe.StripeObject]],
+    wanted: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], T],
+) -> list[T]:
+    """Page after page. What cannot be read, such as an amount in a currency that is not enabled, is nothing of ours."""
+    found: list[T] = []
+    page = {**wanted, "limit": _PAGE}
+    while True:
+        listed = await _call(operation, partial(ask, dict(page)), dict)
+        found += [view for item in listed["data"] if (view := _readable(read, item)) is not None]
+        if not listed["has_more"]:
+            return found
+        page["starting_after"] = listed["data"][-1]["id"]
 
 
 async def _call(

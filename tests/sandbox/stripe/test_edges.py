@@ -63,7 +63,7 @@ async def test_another_account_is_out_of_reach(standin: Standin) -> None:
 async def test_what_only_stripe_offers_is_a_501_that_names_it(standin: Standin) -> None:
     """Routes and parameters that the SDK knows; the SDK does not repeat such a call."""
     for call in (
-        standin.client.v1.disputes.list_async(),
+        standin.client.v1.payouts.list_async(),
         standin.client.v1.subscriptions.create_async({"customer": "cus_1"}),
         standin.client.v1.payment_intents.increment_authorization_async("pi_1", {"amount": 5}),
     ):

@@ -125,3 +125,77 @@ async def test_a_card_refund_cannot_be_cancelled(standin: Standin) -> None:
     updated = await standin.client.v1.refunds.update_async(refund.id, {"metadata": {"case": "7"}})
     assert updated.metadata
     assert updated.metadata.to_dict() == {"case": "7"}
+
+
+async def test_a_refund_that_fails_at_once(standin: Standin) -> None:
+    """By the control API; nothing left the balance, and the charge is not refunded."""
+    intent = await standin.paid(5000)
+    await standin.control("PUT", "/refund-course", {"course": "fails_at_once"})
+    refund = await standin.client.v1.refunds.create_async({"payment_intent": intent.id, "expand": ["charge"]})
+    charge: Any = refund.charge
+    assert (refund.status, refund.balance_transaction, charge.amount_refunded) == ("failed", None, 0)
+    assert (await standin.events())[-2:] == ["refund.created", "refund.failed"]
+    await standin.control("PUT", "/refund-course", {"course": None})
+    assert (await standin.client.v1.refunds.create_async({"payment_intent": intent.id})).status == "succeeded"
+
+
+@pytest.mark.parametrize("ending", ["succeeded", "canceled"])
+async def test_a_refund_that_the_customer_must_act_on(standin: Standin, ending: str) -> None:
+    """docs.stripe.com/refunds: the customer gets a mail that asks where the money shall go; until then it can be cancelled."""
+    v1 = standin.client.v1
+    intent = await standin.paid(5000)
+    await standin.control("PUT", "/refund-course", {"course": "requires_action"})
+    refund = await v1.refunds.create_async({"payment_intent": intent.id})
+    assert refund.next_action
+    assert (refund.status, refund.next_action.type) == ("requires_action", "display_details")
+    if ending == "canceled":
+        refund = await v1.refunds.cancel_async(refund.id)
+    else:
+        await standin.control("POST", f"/refunds/{refund.id}", {"status": "succeeded"})
+        refund = await v1.refunds.retrieve_async(refund.id)
+    charge = await v1.charges.retrieve_async(str(intent.latest_charge))
+    assert (refund.status, charge.amount_refunded) == (ending, 5000 if ending == "succeeded" else 0)
+
+
+async def test_a_refund_that_fails_after_ten_days(standin: Standin) -> None:
+    """Not a second earlier, whatever the machine's clock says."""
+    v1 = standin.client.v1
+    intent = await standin.paid(5000)
+    days = 24 * 3600
+    await standin.control("PUT", "/refund-course", {"course": "fails_later", "after_seconds": 10 * days})
+    refund = await v1.refunds.create_async({"payment_intent": intent.id})
+    await standin.control("POST", "/clock", {"advance_seconds": 9 * days})
+    assert (await v1.refunds.retrieve_async(refund.id)).status == "succeeded"
+    await standin.control("POST", "/clock", {"advance_seconds": 1 * days})
+    assert (await v1.refunds.retrieve_async(refund.id)).status == "failed"
+
+
+async def test_the_key_of_a_refusal_replays_it(standin: Standin) -> None:
+    """docs.stripe.com/api/idempotent_requests: the first answer is kept, so what was refused once is refused under this key for a day."""
+    v1 = standin.client.v1
+    intent = await standin.paid(5000)
+    dispute = await standin.control("POST", "/disputes", {"payment_intent": intent.id})
+
+    async def refund(key: str) -> stripe.Refund:
+        return await v1.refunds.create_async({"payment_intent": intent.id}, {"idempotency_key": key})
+
+    with pytest.raises(stripe.InvalidRequestError):
+        await refund("first")
+    await standin.control("POST", f"/disputes/{dispute['id']}", {"status": "won"})
+    with pytest.raises(stripe.InvalidRequestError, match="has been charged back"):
+        await refund("first")
+    assert standin.witness.headers["Idempotent-Replayed"] == "true"
+    assert (await refund("second")).status == "succeeded"
+
+
+async def test_the_rate_is_counted_second_by_second(standin: Standin) -> None:
+    """What ran never exceeds the limit of a second; what was too much got the documented 429."""
+    await standin.control("PUT", "/limits", {"requests_per_second": 5})
+    calls = (standin.client.v1.balance.retrieve_async() for _ in range(20))
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, stripe.RateLimitError)]
+    assert {outcome.headers and outcome.headers["Stripe-Rate-Limited-Reason"] for outcome in refused} == {"global-rate"}
+    log = await standin.control("GET", "/rate")
+    assert max(second["ran"] for second in log) <= 5
+    assert sum(second["refused"] for second in log) == len(refused)
+    assert sum(second["ran"] for second in log) == 20 - len(refused)
