@@ -17,7 +17,7 @@ from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.schema import ScalarElementColumnDefault
+from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import LRUCache
 
@@ -41,7 +41,7 @@ class Compiled:
         self._binders: Mapping[str, Any] = compiled._bind_processors  # noqa: SLF001  # what its execution context reads
         self._expands = bool(compiled.post_compile_params or compiled.literal_execute_params)
         self._order = tuple(compiled.positiontup or ())
-        self._defaults = {column.key: _scalar(column) for column in compiled.insert_prefetch}
+        self._defaults = {column.key: _default(column) for column in compiled.insert_prefetch}
         self._columns = compiled._result_columns  # noqa: SLF001  # what its execution context reads
         self._readers = [_reader(column.type) for column in self._columns]
         self._makers = _makers(statement, self._columns)
@@ -57,7 +57,7 @@ class Compiled:
             escape_names=False,
             _collected_params=key.params if key else None,
         )
-        values.update(self._defaults)
+        values.update((name, default()) for name, default in self._defaults.items())
         text, order, binders = self._compiled.string, self._order, self._binders
         if self._expands:
             expanded = self._compiled._process_parameters_for_postcompile(values)  # noqa: SLF001  # its public form takes no extracted parameters
@@ -103,10 +103,16 @@ def shapes_compiled() -> int:
     return len(_shapes)
 
 
-def _scalar(column: Column[Any]) -> Any:
+def _default(column: Column[Any]) -> Callable[[], Any]:
     default = column.default
-    assert isinstance(default, ScalarElementColumnDefault), f"the default of {column} is not a plain value"
-    return default.arg
+    if isinstance(default, CallableColumnDefault):
+        make = default.arg
+        return lambda: make(
+            None
+        )  # SQLAlchemy's wrapper takes an execution context, which a model's factory does not ask for
+    assert isinstance(default, ScalarElementColumnDefault), f"the default of {column} is computed by the database"
+    value = default.arg
+    return lambda: value
 
 
 def _reader(column_type: TypeEngine[Any]) -> Processor:

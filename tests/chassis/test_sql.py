@@ -41,6 +41,7 @@ class Thing(Base, table=True):
     facts: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     words: list[str] = Field(sa_type=ARRAY(Text))
     count: int = Field(default=7, sa_type=BigInteger)
+    marks: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     at: datetime = Field(sa_type=DateTime(timezone=True))
 
     @property
@@ -86,7 +87,7 @@ async def test_what_is_written_is_read_back_in_its_types(database: Database) -> 
         await tx.execute(insert(THINGS).values(row))
     async with database.transaction() as tx:
         found = (await tx.execute(select(THINGS))).mappings().one()
-    assert dict(found) == {**row, "count": 7}
+    assert dict(found) == {**row, "count": 7, "marks": {}}
     assert isinstance(found["colour"], Colour)
 
 
@@ -100,7 +101,7 @@ async def test_an_entity_is_a_value_with_its_methods(database: Database) -> None
         found.name = "changed"
         again = (await tx.scalars(select(Thing).where(Thing.id == row["id"]).with_for_update())).one()
         assert again.name == "lamp"
-        assert again.model_dump() == {**row, "count": 7, "facts": None}
+        assert again.model_dump() == {**row, "count": 7, "marks": {}, "facts": None}
         assert await tx.get(Thing, uuid4(), with_for_update=True) is None
 
 
@@ -126,7 +127,7 @@ async def test_a_list_of_any_length_can_be_asked_for(database: Database, names: 
 
 async def test_conflicts_returns_and_joined_statements(database: Database) -> None:
     """Statements that are joined state every column: SQLAlchemy looks up defaults for the last of them only."""
-    row = thing(count=3)
+    row = thing(count=3, marks={"a": 1})
     part = insert(PARTS).values(id=uuid4(), thing_id=row["id"], name="bulb").cte("part")
     async with database.transaction() as tx:
         wanted = upsert(THINGS).values(row).on_conflict_do_nothing().returning(THINGS.c.id)
