@@ -106,10 +106,9 @@ def shapes_compiled() -> int:
 def _default(column: Column[Any]) -> Callable[[], Any]:
     default = column.default
     if isinstance(default, CallableColumnDefault):
-        make = default.arg
-        return lambda: make(
-            None
-        )  # SQLAlchemy's wrapper takes an execution context, which a model's factory does not ask for
+        # SQLAlchemy's wrapper takes an execution context, which a model's factory does not ask for.
+        make: Callable[[Any], Any] = default.arg
+        return lambda: make(None)
     assert isinstance(default, ScalarElementColumnDefault), f"the default of {column} is computed by the database"
     value = default.arg
     return lambda: value
