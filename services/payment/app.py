@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from payment import api, jobs, receipts, webhooks
 from payment.consumers import consumers
+from payment.echoes import settle_for_ever
 from payment.gateways.stripe import StripeGateway
 from payment.settings import Settings
 from payment.watch import watch
@@ -32,12 +33,13 @@ def create_app() -> FastAPI:
             settings.stripe_account,
         )
         service.app.state.gateway = gateway
-        watching = asyncio.create_task(watch(service.database))
+        loops = [asyncio.create_task(loop) for loop in (watch(service.database), settle_for_ever(service.database))]
         try:
             yield jobs.sweeps(service.database, gateway, service.sealer, settings)
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
             await gateway.close()
 
     return create_service(

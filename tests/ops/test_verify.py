@@ -123,19 +123,6 @@ async def test_waiting_ends_when_all_is_consumed(settings: Settings, execute: Ex
     await execute("notification", "DELETE FROM inbox")
 
 
-async def test_a_webhook_that_rests_is_not_waited_for(settings: Settings, execute: Execute) -> None:
-    """That an intent was created is looked at late, in case our own call was not answered: until then it holds nothing up."""
-    write = """INSERT INTO receipts (id, provider, event_id, type, body, received_at, next_attempt_at)
-               VALUES ($1, 'stripe', 'evt_1', 'payment_intent.created', 'sealed', $2, $3)"""
-    now, said = datetime.now(UTC), list[str]()
-    await execute("payment", write, new_id(), now, now + timedelta(minutes=1))
-    assert await until_settled(settings, 10, kept_since(now, RETENTION), said.append)
-    await execute("payment", "UPDATE receipts SET received_at = now() - interval '2 minutes'")
-    assert not await until_settled(settings, 0.1, kept_since(now, RETENTION), said.append)
-    assert "1 webhooks to apply" in said[0]
-    await execute("payment", "DELETE FROM receipts")
-
-
 async def test_another_schema_than_the_codes_is_exit_2(settings: Settings, execute: Execute) -> None:
     await execute("refund", "ALTER TABLE inbox RENAME TO inbox_away")
     report = await look(settings)

@@ -13,6 +13,7 @@ import pytest
 import stripe
 from chassis.db import table
 from payment import metrics
+from payment.echoes import settle
 from payment.models import Payment, Receipt
 from payment.receipts import SEALED_AS, process_receipt
 from sqlalchemy import func, select
@@ -317,3 +318,26 @@ async def test_a_rotated_secret(still_shop: Shop) -> None:
             assert (await send(still_shop, body, signed(body, secret))).status_code == status
     finally:
         gateway._webhook_secrets = before
+
+
+async def test_what_only_repeats_an_answer_is_settled_for_all_at_once_and_nothing_else(still_shop: Shop) -> None:
+    """Told before our row shows it, each is kept to be looked at; once the row shows it, it is known. The provider is not asked."""
+    payment = await still_shop.started()
+    await still_shop.confirm(payment)
+    shown = await intent_shown(still_shop, payment)
+    early = {
+        kind: event_of(f"payment_intent.{kind}", shown)
+        for kind in ("amount_capturable_updated", "succeeded", "requires_action")
+    }
+    for event in early.values():
+        assert (await send_event(still_shop, event)).json() == {"outcome": "accepted"}
+
+    async def outcomes() -> dict[str, str | None]:
+        await settle(still_shop.service.app.state.database)
+        return {kind: (await receipt_of(still_shop, event["id"])).outcome for kind, event in early.items()}
+
+    assert await outcomes() == dict.fromkeys(early)
+    await still_shop.sync(payment)
+    before = await still_shop.requests()
+    assert await outcomes() == {"amount_capturable_updated": "known", "succeeded": None, "requires_action": None}
+    assert await still_shop.requests() == before
