@@ -85,7 +85,7 @@ class Changes:
         """Reads the revisions of all that are watched, once."""
         bookings = table(Booking)
         watched = {watcher.booking_id for watcher in self._watchers}
-        async with self._database.transaction() as tx:
+        async with self._database.single() as tx:
             found = await tx.execute(select(bookings.c.id, bookings.c.revision).where(bookings.c.id.in_(watched)))
             revisions = {row.id: row.revision for row in found}
         for watcher in self._watchers:
@@ -100,7 +100,7 @@ async def updates(database: Database, sealer: Sealer, changes: Changes, booking_
         while database.clock.now() < ends_at:
             # Before the read: a change that is told while it is read or sent leads to another read.
             watcher.changed.clear()
-            async with database.transaction() as tx:
+            async with database.single() as tx:
                 booking = await service.read_booking(tx, sealer, booking_id)
             if booking.revision > watcher.shown:
                 watcher.shown = booking.revision

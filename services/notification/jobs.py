@@ -69,7 +69,7 @@ class PostOffice:
         if attempt is None:
             return
         outcome = await self._try(attempt)
-        async with self.database.transaction() as tx:
+        async with self.database.single() as tx:
             status = await outgoing.close(tx, attempt.message, outcome)
         MAIL_ATTEMPTS.labels(attempt.message.template, status).inc()
         say = log.info if status in {MessageStatus.SENT, MessageStatus.SUPPRESSED} else log.warning

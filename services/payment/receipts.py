@@ -126,7 +126,7 @@ async def _outcome_at_once(tx: Transaction, gateway: Gateway, event: WebhookEven
         return "foreign"
     if event.type not in EVENTS:
         return "ignored"
-    return await _known(tx, gateway, event)
+    return None if event.type in ECHOES else await _known(tx, gateway, event)
 
 
 async def _known(tx: Transaction, gateway: Gateway, event: WebhookEvent) -> str | None:

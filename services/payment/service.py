@@ -258,7 +258,7 @@ async def sync_payment(database: Database, gateway: Gateway, payment_id: UUID, a
 
     Raises NotFound, also for somebody else's.
     """
-    async with database.transaction() as tx:
+    async with database.single() as tx:
         payment = await _payment(tx, payment_id, asker)
     if payment.provider_ref is None or payment.status in {Status.VOIDED, Status.FAILED, Status.SUCCEEDED}:
         return shown(payment)
