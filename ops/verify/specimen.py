@@ -320,6 +320,8 @@ class Specimen:
         self._shown.movements.append(Movement(f"txn_{ref}", "adjustment", ref, -PRICE, FEE, CURRENCY, converted=False))
         payment |= {"withdrawn_minor": PRICE, "dispute_id": dispute_id, "double_return_minor": twice}
         payment["version"] = self._tell("payment.dispute-opened.v1", payment["id"], booking_id)
+        facts = {"amount": {"amount_minor": PRICE, "currency": CURRENCY}}
+        self._mail(booking_id, Template.STAFF_DISPUTE_OPENED, f"payment/{payment['id']}/{payment['version']}", facts)
         return booking_id
 
     def _expired(self, *, seats_gone: bool) -> UUID:
