@@ -221,7 +221,8 @@ async def test_a_failed_refund_is_settled_by_hand_with_evidence(refund: Running)
     async with refund.database.transaction() as tx:
         row = await tx.get(Refund, UUID(created["id"]))
         rows = table(AuditRow)
-        actions = await tx.execute(select(rows.c.action).where(rows.c.subject == f"refund/{created['id']}"))
+        own = rows.c.subject == f"refund/{created['id']}"
+        actions = await tx.execute(select(rows.c.action).where(own).order_by(rows.c.seq))
         assert list(actions.scalars()) == ["refund.create", "refund.settle_manually"]
     assert row is not None
     assert row.evidence is not None
