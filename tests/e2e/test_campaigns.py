@@ -11,6 +11,7 @@ import io
 import os
 import re
 import secrets
+import time
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
@@ -31,6 +32,8 @@ KILLS = int(os.environ.get("CHAOS_KILLS", "1"))
 """Of each process."""
 VICTIMS = ("refund", "payment", "rabbitmq")
 BUYERS_PER_S = 10.0
+STRIPE_PER_S = 25
+"""What Stripe's test mode takes (docs.stripe.com/rate-limits)."""
 PRICE_MINOR = 2500
 MOST_TICKETS = 3
 FINISHED_WITHIN_S = 120 + BOOKINGS / 2
@@ -181,3 +184,24 @@ async def test_a_cancelled_event_is_refunded_whatever_is_killed(whole: Stack) ->
         f"{BOOKINGS} bookings: finished {took_s:.1f} s, verified {settled_s:.1f} s after cancelling; kills at {made_at}"
     )
     print(report)  # noqa: T201  # `make chaos` shows it
+
+
+@pytest.mark.skipif(BOOKINGS < 500, reason="a rate needs some time to show; `make chaos` takes it")
+async def test_a_campaign_uses_what_the_provider_allows(stack: Stack) -> None:
+    """Where the provider answers 429 beyond 25 requests a second, refunds come at nine tenths of that at least, and all of them come."""
+    name = f"Paced {secrets.token_hex(4)}"
+    event_id = await sold(stack, name, BOOKINGS)
+    await stack.provider_control("PUT", "/limits", {"requests_per_second": STRIPE_PER_S})
+    try:
+        began = int(time.time())
+        await cancel(stack, event_id)
+        await watch(stack, event_id, [])
+        counted = await stack.provider_control("GET", "/rate")
+    finally:
+        await stack.provider_control("PUT", "/limits", {})
+    seconds = [each for each in counted if each["second"] >= began and each["ran"]][1:-1]
+    per_s = sum(each["ran"] for each in seconds) / len(seconds)
+    print(f"\n{BOOKINGS} refunds: {per_s:.1f} a second, {sum(each['refused'] for each in seconds)} refused: {counted}")  # noqa: T201
+    assert per_s >= 0.9 * STRIPE_PER_S
+    await everybody_has_everything(stack, event_id)
+    await stack.verify()
