@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
 import os
 import re
 import secrets
@@ -204,4 +205,33 @@ async def test_a_campaign_uses_what_the_provider_allows(stack: Stack) -> None:
     print(f"\n{BOOKINGS} refunds: {per_s:.1f} a second, {sum(each['refused'] for each in seconds)} refused: {counted}")  # noqa: T201
     assert per_s >= 0.9 * STRIPE_PER_S
     await everybody_has_everything(stack, event_id)
+    await stack.verify()
+
+
+async def test_a_campaign_that_waits_for_money_is_watched_through_the_gateway(stack: Stack) -> None:
+    """The provider's balance is empty: the stream says so at once, stays open, and tells the end as soon as there is money."""
+    event_id = await sold(stack, f"Watched {secrets.token_hex(4)}", 3)
+    await stack.provider_control("PUT", "/balance", {"currency": "eur", "available": 0})
+    try:
+        await cancel(stack, event_id)
+        url, headers = stack.url(f"/api/refund-campaigns/{event_id}"), await stack.shop.staff()
+
+        async def waits() -> bool:
+            answer = await stack.http.get(url, headers=headers)
+            return answer.status_code == 200 and answer.json()["items"] == {"pending": 3}
+
+        await until(waits, "no refund waits for the balance", 60)
+        seen: list[Json] = []
+        async with stack.http.stream("GET", f"{url}/stream", headers=headers) as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            async for line in stream.aiter_lines():
+                if line.startswith("data:"):
+                    seen.append(json.loads(line.removeprefix("data:")))
+                if len(seen) == 1:
+                    await stack.provider_control("PUT", "/balance", {"currency": "eur", "available": None})
+    finally:
+        await stack.provider_control("PUT", "/balance", {"currency": "eur", "available": None})
+    assert [seen[0][name] for name in ("state", "items", "done")] == ["running", {"pending": 3}, 0]
+    assert [seen[-1][name] for name in ("state", "items", "done")] == ["finished", {"succeeded": 3}, 3]
+    never_backwards(seen)
     await stack.verify()
