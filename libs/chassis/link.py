@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 CHECK_S = 3.0
 LOST_CHECKS_BEFORE_RESTART = 3
+UNANSWERED_CHECKS_BEFORE_RESTART = 20
+"""More than a minute: where all are busy, connecting anew would only add to it. A dead link is found by its heartbeat."""
 ANSWERED_WITHIN_S = 2.0
 
 
@@ -90,10 +92,15 @@ class BrokerLink:
         return True
 
     async def _watch(self) -> None:
-        lost = 0
-        while lost < LOST_CHECKS_BEFORE_RESTART:
+        lost = unanswered = 0
+        while lost < LOST_CHECKS_BEFORE_RESTART and unanswered < UNANSWERED_CHECKS_BEFORE_RESTART:
             await asyncio.sleep(CHECK_S)  # noqa: TID251  # the pace of watching, not work that falls due
-            lost = lost + 1 if await self._lost_consumers() else 0
+            try:
+                lost = lost + 1 if await self._lost_consumers() else 0
+                unanswered = 0
+            except TimeoutError:
+                unanswered += 1
+                log.warning("broker is slow to say who consumes")
         log.warning("consumers lost, connecting anew")
         await self.close()
 
@@ -101,6 +108,8 @@ class BrokerLink:
         try:
             with failing_when_cut_off():
                 return await self.connected() and not await self.consuming()
+        except TimeoutError:
+            raise
         except BROKER_ERRORS as error:
             log.warning("queues cannot be watched", error=type(error).__name__)
             return True

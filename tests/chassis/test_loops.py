@@ -83,3 +83,28 @@ async def test_a_slow_broker_is_asked_once_and_never_cut_off(monkeypatch: pytest
     assert await slow.consuming()
     assert await slow.consuming()
     assert (slow.asked, slow.cut_off) == (2, 0)
+
+
+@pytest.mark.parametrize(("answers", "checks"), [(True, 3), (False, 7)])
+async def test_a_link_is_patient_with_a_slow_broker(
+    monkeypatch: pytest.MonkeyPatch, *, answers: bool, checks: int
+) -> None:
+    """Queues without a consumer are soon looked after; a broker that is only slow is not burdened with new connections."""
+    monkeypatch.setattr(link, "ANSWERED_WITHIN_S", 0.01)
+    monkeypatch.setattr(link, "CHECK_S", 0.01)
+    monkeypatch.setattr(link, "UNANSWERED_CHECKS_BEFORE_RESTART", 7)
+    looked = 0
+
+    class Watched(BrokerLink):
+        async def connected(self) -> bool:
+            nonlocal looked
+            looked += 1
+            return True
+
+        async def _all_consumed(self) -> bool:
+            if not answers:
+                await asyncio.Event().wait()
+            return False
+
+    await Watched(amqp.connect("refund", "amqp://refund:pw@127.0.0.1:1/", prefetch=1), ["queue"])._watch()
+    assert looked == checks
