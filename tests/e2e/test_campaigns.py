@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
+from statistics import mean, median
 from time import perf_counter
 from uuid import UUID
 
@@ -201,9 +202,13 @@ async def test_a_campaign_uses_what_the_provider_allows(stack: Stack) -> None:
     finally:
         await stack.provider_control("PUT", "/limits", {})
     seconds = [each for each in counted if each["second"] >= began and each["ran"]][1:-1]
-    per_s = sum(each["ran"] for each in seconds) / len(seconds)
-    print(f"\n{BOOKINGS} refunds: {per_s:.1f} a second, {sum(each['refused'] for each in seconds)} refused: {counted}")  # noqa: T201
-    assert per_s >= 0.9 * STRIPE_PER_S
+    ran = [each["ran"] for each in seconds]
+    refused = sum(each["refused"] for each in seconds)
+    report = f"{BOOKINGS} refunds: {mean(ran):.1f} a second, {median(ran)} in most; {refused} refused"
+    print(report, ran)  # noqa: T201  # `make chaos` shows it
+    # At first all bookings are ended and everybody is written to, which a small machine is busy with.
+    assert median(ran) >= 0.9 * STRIPE_PER_S
+    assert refused <= 0.1 * sum(ran)
     await everybody_has_everything(stack, event_id)
     await stack.verify()
 
