@@ -4,7 +4,7 @@ BOXOFFICE := $(BIN)/boxoffice
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help ready demo up down status story test check lock format verify bench clean
+.PHONY: help ready demo up down status story test check lock format verify bench chaos clean
 
 help:  ## list these
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,10 @@ verify: ready  ## compare databases, broker, provider, mails and CRM of the runn
 
 bench: ready  ## how many bookings a second the running stack takes
 	@$(BIN)/python -m sandbox.bench
+
+chaos: ready  ## cancel an event of 1,000 bookings on a stack of its own while services are killed
+	@$(BIN)/python -m sandbox.launcher.install
+	CHAOS_BOOKINGS=1000 CHAOS_KILLS=5 $(BIN)/pytest -q -s tests/e2e/test_campaigns.py
 
 clean: down  ## remove the stack's state and the Python environment
 	@if [ -f .boxoffice/room ]; then rm -rf "$$(cat .boxoffice/room)"; fi

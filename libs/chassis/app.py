@@ -130,7 +130,10 @@ def create_service(  # the parts of a service, by name
 
 @asynccontextmanager
 async def _running(loops: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Runs loops as tasks until the block ends. One that ends by itself has a bug: it ends the process, for a supervisor to restart."""
+    """Runs loops as tasks until the block ends. One that ends by itself has a bug: it ends the process, for a supervisor to restart.
+
+    Whether by an error, by a cancellation that nobody here asked for, or by a return.
+    """
     tasks = [asyncio.create_task(loop) for loop in loops]
     for task in tasks:
         task.add_done_callback(_ended)
@@ -138,6 +141,7 @@ async def _running(loops: Sequence[Coroutine[None, None, None]]) -> AsyncIterato
         yield
     finally:
         for task in tasks:
+            task.remove_done_callback(_ended)
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -149,6 +153,6 @@ def _leave_what_stays_to_itself() -> None:
 
 
 def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.critical("background loop ended", exc_info=error)
-        signal.raise_signal(signal.SIGTERM)
+    error = None if task.cancelled() else task.exception()
+    log.critical("background loop ended", loop=repr(task.get_coro()), exc_info=error)
+    signal.raise_signal(signal.SIGTERM)

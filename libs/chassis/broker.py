@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -37,6 +38,22 @@ def connect(service: str, url: str, *, prefetch: int) -> RabbitBroker:
     )
 
 
+@contextmanager
+def failing_when_cut_off() -> Iterator[None]:
+    """Turns a CancelledError that nobody asked for into a ConnectionError.
+
+    aiormq cancels what waits for the broker when its link is closed. Nothing would tell that from the end of the waiting task, which
+    would end without a word, and with it a relay.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the link to the broker was closed") from None
+
+
 async def publish(
     broker: RabbitBroker,
     body: bytes | str,
@@ -51,18 +68,19 @@ async def publish(
     """Publishes a persistent message and returns when the broker has confirmed it.
 
     Raises one of BROKER_ERRORS when it is unroutable, refused, or not confirmed within PUBLISH_TIMEOUT_S. The limit is ours, since
-    FastStream drops its own `timeout`, and a stalled link would end in a CancelledError that nobody asked for.
+    FastStream drops its own `timeout`.
     """
-    async with asyncio.timeout(PUBLISH_TIMEOUT_S):
-        await broker.publish(
-            body.encode() if isinstance(body, str) else body,
-            exchange=RabbitExchange(exchange, declare=False),
-            routing_key=routing_key,
-            message_id=str(message_id),
-            message_type=type,
-            content_type="application/json",
-            headers=dict(headers),
-            timestamp=timestamp,
-            persist=True,
-            mandatory=True,
-        )
+    with failing_when_cut_off():
+        async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+            await broker.publish(
+                body.encode() if isinstance(body, str) else body,
+                exchange=RabbitExchange(exchange, declare=False),
+                routing_key=routing_key,
+                message_id=str(message_id),
+                message_type=type,
+                content_type="application/json",
+                headers=dict(headers),
+                timestamp=timestamp,
+                persist=True,
+                mandatory=True,
+            )

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import structlog
 from faststream.rabbit import RabbitBroker
 
-from chassis.broker import BROKER_ERRORS
+from chassis.broker import BROKER_ERRORS, failing_when_cut_off
 
 log = structlog.get_logger(__name__)
 
 CHECK_S = 3.0
 LOST_CHECKS_BEFORE_RESTART = 3
+UNANSWERED_CHECKS_BEFORE_RESTART = 20
+"""More than a minute: where all are busy, connecting anew would only add to it. A dead link is found by its heartbeat."""
+ANSWERED_WITHIN_S = 2.0
 
 
 class BrokerLink:
@@ -27,6 +30,7 @@ class BrokerLink:
         self.broker = broker
         self.queues = queues
         self.started = False
+        self._count: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
         """Connects and watches for ever."""
@@ -40,9 +44,21 @@ class BrokerLink:
         return self.started and await self.broker.ping(timeout=1)
 
     async def consuming(self) -> bool:
-        """Whether every queue has a consumer. Raises one of BROKER_ERRORS when the broker does not answer or a queue is missing."""
+        """Whether every queue has a consumer. Raises one of BROKER_ERRORS when the broker does not answer or a queue is missing.
+
+        A broker that is slow is not asked once more meanwhile, and the question is never cut off: its channel would be closed twice,
+        for which the broker ends the whole connection, with all that is published and consumed on it.
+        """
+        if self._count is None or self._count.done():
+            self._count = asyncio.create_task(self._all_consumed())
+            self._count.add_done_callback(lambda count: count.cancelled() or count.exception())
+        with failing_when_cut_off():
+            async with asyncio.timeout(ANSWERED_WITHIN_S):
+                return await asyncio.shield(self._count)
+
+    async def _all_consumed(self) -> bool:
         connection = await self.broker.connect()
-        async with asyncio.timeout(2), connection.channel() as channel:
+        async with connection.channel() as channel:
             for queue in self.queues:
                 declared = await channel.declare_queue(queue, passive=True)
                 if not declared.declaration_result.consumer_count:
@@ -53,15 +69,20 @@ class BrokerLink:
         """Stops consuming, lets running handlers end, and disconnects."""
         self.started = False
         try:
-            async with asyncio.timeout(15):
-                await self.broker.stop()
+            with failing_when_cut_off():
+                async with asyncio.timeout(15):
+                    await self.broker.stop()
         except BROKER_ERRORS as error:
             log.warning("broker connection did not close", error=type(error).__name__)
+        if self._count is not None:  # what it asks on is gone
+            self._count.cancel()
+            self._count = None
 
     async def _start(self) -> bool:
         try:
-            async with asyncio.timeout(15):
-                await self.broker.start()
+            with failing_when_cut_off():
+                async with asyncio.timeout(15):
+                    await self.broker.start()
         except BROKER_ERRORS as error:
             log.warning("broker does not answer", error=type(error).__name__)
             await self.close()
@@ -71,16 +92,24 @@ class BrokerLink:
         return True
 
     async def _watch(self) -> None:
-        lost = 0
-        while lost < LOST_CHECKS_BEFORE_RESTART:
+        lost = unanswered = 0
+        while lost < LOST_CHECKS_BEFORE_RESTART and unanswered < UNANSWERED_CHECKS_BEFORE_RESTART:
             await asyncio.sleep(CHECK_S)  # noqa: TID251  # the pace of watching, not work that falls due
-            lost = lost + 1 if await self._lost_consumers() else 0
+            try:
+                lost = lost + 1 if await self._lost_consumers() else 0
+                unanswered = 0
+            except TimeoutError:
+                unanswered += 1
+                log.warning("broker is slow to say who consumes")
         log.warning("consumers lost, connecting anew")
         await self.close()
 
     async def _lost_consumers(self) -> bool:
         try:
-            return await self.connected() and not await self.consuming()
+            with failing_when_cut_off():
+                return await self.connected() and not await self.consuming()
+        except TimeoutError:
+            raise
         except BROKER_ERRORS as error:
             log.warning("queues cannot be watched", error=type(error).__name__)
             return True

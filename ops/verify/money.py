@@ -13,7 +13,7 @@ from payment.models import MADE_OUTSIDE
 from payment.refund_states import GIVEN_BACK, IN_RESERVE
 from payment.refund_states import RefundStatus as PaymentRefundStatus
 from pydantic import ValidationError
-from refund.domain import ENDS_BOOKING, GIVES_NOTHING, Decision, Ground, decide
+from refund.domain import ENDS_BOOKING, GIVES_NOTHING, PAID_BACK, Decision, Ground, decide
 from refund.domain import Status as RefundStatus
 from refund.reads import TRACE
 
@@ -282,8 +282,7 @@ def _same_refunds(dossier: Dossier, terms: Terms) -> Iterator[Difference]:
     booking = dossier.booking
     if booking is None:
         return
-    succeeded = [refund for refund in dossier.refunds if refund.status == RefundStatus.SUCCEEDED]
-    came_back = sum(refund.amount_minor for refund in succeeded)
+    came_back = sum(refund.amount_minor for refund in dossier.refunds if refund.status in PAID_BACK)
     if booking.refunded_minor != came_back and all(terms.due(r.updated_at, PASSING_ON) for r in dossier.refunds):
         yield _amount(
             "M3", dossier, f"refunded_minor {came_back} in booking", str(booking.refunded_minor), "boxoffice republish"

@@ -98,10 +98,10 @@ async def hold(session: aiohttp.ClientSession, sale: Sale, number: int, *, quant
     return Held(answer["booking"]["id"], headers, perf_counter() - began)
 
 
-async def buy(session: aiohttp.ClientSession, sale: Sale, number: int) -> Bought:
+async def buy(session: aiohttp.ClientSession, sale: Sale, number: int, *, quantity: int = 2) -> Bought:
     """From seat to confirmed. Raises Refused, TimeoutError."""
     began = perf_counter()
-    held = await hold(session, sale, number)
+    held = await hold(session, sale, number, quantity=quantity)
     async with asyncio.timeout(CONFIRMED_WITHIN_S):
         started = await _open_payment(session, sale, held)
         secret = started["client_secret"]

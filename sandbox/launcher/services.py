@@ -17,6 +17,11 @@ TUNABLE = (
     "BOXOFFICE_ROLES",
     "BOOKING_HOLD_SECONDS",
     "PAYMENT_STRIPE_ACCOUNT",
+    "PAYMENT_PROVIDER_REFUNDS_PER_S",
+    "PAYMENT_BALANCE_EVERY_S",
+    "PAYMENT_PROVIDER_LISTING_EVERY_S",
+    "REFUND_CAMPAIGN_PER_S",
+    "REFUND_APPROVAL_ABOVE_MINOR",
     *(f"{service.upper()}_{name}" for service in SERVICES for name in ("DATABASE_POOL", "PREFETCH")),
 )
 """Taken from the environment of `boxoffice up` where they are set there."""

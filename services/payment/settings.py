@@ -23,7 +23,7 @@ class Settings(ServiceSettings):
     stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode]
     stripe_api_base: str | None = None
     stripe_account: str | None = None
-    provider_refunds_per_s: int = Field(20, ge=1, le=100)
+    provider_refunds_per_s: int = Field(24, ge=1, le=100)
     balance_every_s: int = Field(300, ge=1)
     provider_listing_every_s: int = Field(300, ge=1)
 

@@ -94,9 +94,12 @@ class Evidence(BaseModel):
 
 
 class PayoutDetails(BaseModel):
-    """Another way in which the holder wants the money. Kept sealed; staff who may refund see it."""
+    """Another way in which the holder wants the money: `iban` or `other_way`. Kept sealed; staff who may refund see it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"account_holder": "Ada Lovelace", "iban": "DE89370400440532013000"}]},
+    )
 
     account_holder: Annotated[Note, StringConstraints(max_length=140)]
     iban: Annotated[str, StringConstraints(max_length=42)] | None = None

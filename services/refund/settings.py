@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="REFUND_")
 
     approval_above_minor: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
-    campaign_per_s: int = Field(20, ge=1, le=1000)
+    campaign_per_s: int = Field(24, ge=1, le=1000)
 
     @field_validator("approval_above_minor")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -177,3 +178,49 @@ async def test_rows_that_wait_for_a_broker_that_was_never_there_do_not_end_the_p
     assert await early.publish_batch() == 0
     assert not await ground.published(event)
     assert await ground.relay.publish_batch() == 1
+
+
+class CutOff:
+    """A broker whose link is closed while something is published: aiormq cancels what waits for the confirmation."""
+
+    async def publish(self, *_: object, **__: object) -> None:
+        confirmation = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(confirmation.cancel)
+        await confirmation
+
+
+class Silent:
+    """A broker that never confirms."""
+
+    async def publish(self, *_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_link_that_is_closed_under_a_publish_does_not_end_the_relay(ground: Ground) -> None:
+    event = declined()
+    await ground.write(event)
+    cut_off = Relay("refund", ground.database, cast("RabbitBroker", CutOff()))
+    running = asyncio.create_task(cut_off.run())
+
+    async def tried() -> bool:
+        rows = table(OutboxRow)
+        async with ground.database.transaction() as tx:
+            found = await tx.execute(select(rows.c.attempts).where(rows.c.subject == event.subject))
+            return bool(found.scalar_one() > 0 or running.done())
+
+    await eventually(tried)
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert running.cancelled()
+    assert await ground.relay.publish_batch() == 1
+
+
+async def test_a_relay_that_is_told_to_end_ends(ground: Ground) -> None:
+    await ground.write(declined())
+    running = asyncio.create_task(Relay("refund", ground.database, cast("RabbitBroker", Silent())).run())
+    await asyncio.wait({running}, timeout=0.2)
+    running.cancel()
+    done, _ = await asyncio.wait({running}, timeout=3)
+    assert running in done
+    assert running.cancelled()

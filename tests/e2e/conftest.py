@@ -1,6 +1,6 @@
 """One stack for all tests from outside.
 
-TEST_STACK_HOME names the state folder of a running stack to use instead.
+TEST_STACK_HOME names the state folder of a running stack to use instead; refunds above 500 EUR must need a second person in it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from tests.e2e.collector import Collector
 from tests.e2e.stack import Stack
 from tests.support.stack import BOXOFFICE, RunningStack, running_stack
 
+APPROVAL_ABOVE_MINOR = 50_000
+"""EUR that one person may give back of a booking."""
+
 
 @pytest.fixture(scope="session")
 def collector() -> Iterator[Collector]:
@@ -37,7 +40,11 @@ def running(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> I
         yield RunningStack(Path(given), environment, json.loads(told.stdout))
         return
     home = tmp_path_factory.mktemp("stack") / "home"
-    with running_stack(home, BOXOFFICE_OTLP_ENDPOINT=collector.address) as stack:
+    variables = {
+        "BOXOFFICE_OTLP_ENDPOINT": collector.address,
+        "REFUND_APPROVAL_ABOVE_MINOR": json.dumps({"EUR": APPROVAL_ABOVE_MINOR}),
+    }
+    with running_stack(home, **variables) as stack:
         yield stack
         supervisor = psutil.Process(stack.status["supervisor"])
         processes = [supervisor, *supervisor.children(recursive=True)]

@@ -63,8 +63,10 @@ class Route:
         return asked
 
     def _sample(self, schema: Json, known: Known) -> Any:
-        """A value that fits the schema, with required properties only."""
+        """A value that fits the schema: its example, or one with required properties only."""
         schema = self._plain(schema)
+        if "examples" in schema:
+            return schema["examples"][0]
         if "const" in schema or "enum" in schema:
             return schema.get("const", schema.get("enum", [None])[0])
         simple = {

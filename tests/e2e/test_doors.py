@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -26,6 +27,9 @@ PUBLIC = {
     "payment POST /webhooks/stripe",
 }
 """Whoever adds a route that needs no token says so here."""
+
+BY_LINK = {"refund GET /refunds/status.html"}
+"""Pages behind a link that a mail may hold: the token stands in the address."""
 
 VIEWER_MAY = {"payment POST /payments", "payment POST /payments/{payment_id}/sync"}
 """What staff who may only look may send: both only show where a payment stands."""
@@ -104,7 +108,7 @@ def shown(asked: Asked) -> tuple[int, Json | None]:
 
 
 async def test_only_the_named_routes_need_no_token(world: World) -> None:
-    assert {str(route) for route in world.routes if not route.needs_token} == PUBLIC
+    assert {str(route) for route in world.routes if not route.needs_token} == PUBLIC | BY_LINK
     assert len(world.routes) > 20
 
 
@@ -122,6 +126,34 @@ async def test_a_wrong_token_opens_nothing(stack: Stack, world: World) -> None:
     assert [str(each) for each in asked if each.answer.status_code != HTTPStatus.UNAUTHORIZED] == []
     assert {each.answer.headers.get("www-authenticate") for each in asked} == {"Bearer"}
     assert len({each.answer.content for each in asked}) == 1
+
+
+async def test_a_wrong_token_in_a_link_opens_nothing(stack: Stack, world: World) -> None:
+    """401 from the page of a refund and from its form, whatever is wrong; a token of staff is wrong there too."""
+    home = stack.running.home
+    manager = tokens.staff(home, stack.status["issuer"], "manager")
+    holder = tokens.booking(home, world.known["booking_id"])
+    wrong = [header.removeprefix("Bearer ") for header in tokens.refused(manager, holder).values() if header]
+    page, form = "/api/refunds/status.html", f"/api/refunds/{world.known['refund_id']}/payout-details.html"
+    good = await stack.http.get(stack.url(page), params={"token": holder.sign()})
+    assert (good.status_code, world.known["booking_id"] in good.text) == (200, True)
+
+    fields = {"account_holder": "Ada Lovelace", "other_way": "cash"}
+    told = set()
+    for token in (*wrong, manager.sign()):
+        for answer in (
+            await stack.http.get(stack.url(page), params={"token": token}),
+            await stack.http.post(stack.url(form), params={"token": token}, data=fields),
+        ):
+            assert answer.status_code == HTTPStatus.UNAUTHORIZED, token
+            told.add(answer.content)
+    assert len(told) == 1
+    foreign = await stack.http.post(stack.url(form), params={"token": world.stranger.token}, data=fields)
+    missing = await stack.http.post(
+        stack.url(f"/api/refunds/{uuid4()}/payout-details.html"), params={"token": world.stranger.token}, data=fields
+    )
+    assert (foreign.status_code, foreign.content) == (missing.status_code, missing.content)
+    assert world.known["booking_id"] not in foreign.text
 
 
 async def test_a_missing_role_is_refused_whatever_exists(stack: Stack, world: World) -> None:

@@ -27,6 +27,7 @@ from ops.verify.records import (
     Provider,
     ProviderDispute,
     ProviderRefund,
+    Refund,
     Terms,
     Told,
 )
@@ -291,3 +292,15 @@ def test_what_staff_settled_is_given_back_without_the_provider() -> None:
     dossier.payment = replace(dossier.payment, reserved_minor=0, refunded_minor=2000)
     assert list(in_money(dossier, SETTLED, "M1", "M2", "M4", "M7")) == []
     assert list(provider.Compared(shown(dossier)).dossier(dossier, SETTLED)) == []
+
+
+@pytest.mark.parametrize(("refunded_minor", "found"), [(2000, []), (0, ["AMOUNT"])])
+def test_a_booking_shows_what_staff_settled_as_given_back(refunded_minor: int, found: list[str]) -> None:
+    dossier = paid()
+    ours = replace(refunding(dossier, "settled"), provider_ref=None)
+    dossier.payment_refunds = [ours]
+    facts = (ours.id, dossier.booking_id, ours.payment_id, "settled_manually", 2000, "EUR", "staff", "{}", 2)
+    dossier.refunds.append(Refund(*facts, NOW - timedelta(hours=1), []))
+    assert dossier.booking is not None
+    dossier.booking = replace(dossier.booking, refunded_minor=refunded_minor)
+    assert [each.kind for each in in_money(dossier, LIVE, "M3")] == found

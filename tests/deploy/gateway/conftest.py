@@ -26,6 +26,7 @@ from sandbox.launcher.ports import Block, reserve
 
 GATEWAY = Path(__file__).parents[3] / "deploy" / "gateway"
 SERVICES = ("booking", "payment", "refund", "notification")
+PAGE_POLICY = "default-src 'none'; style-src 'sha256-0'; form-action 'self'"
 SANDBOX_RATES = {
     "RATE_BOOKINGS": "10000r/s",
     "RATE_BOOKINGS_BURST": "10000",
@@ -57,6 +58,8 @@ class Upstreams:
         self.release = asyncio.Event()
         paths = {
             "/bookings/{id}/stream": self.stream,
+            "/refund-campaigns/{id}/stream": self.stream,
+            "/refunds/status.html": self.page,
             "/bookings/own-headers": self.own_headers,
             "/bookings/never": self.never,
         }
@@ -84,6 +87,9 @@ class Upstreams:
             "Server": "uvicorn",
         }
         return Response(status_code=503, headers=headers)
+
+    async def page(self, _: Request) -> Response:
+        return Response(media_type="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
 
     async def never(self, _: Request) -> Response:
         await self.release.wait()

@@ -11,9 +11,10 @@ import httpx2
 import pytest
 
 from sandbox.launcher.ports import Block, reserve
-from tests.deploy.gateway.conftest import SANDBOX_RATES, Gateway, Upstreams, nginx, production_rates
+from tests.deploy.gateway.conftest import PAGE_POLICY, SANDBOX_RATES, Gateway, Upstreams, nginx, production_rates
 
 PROBLEM = "application/problem+json"
+STREAMS = ("/api/bookings/1/stream", "/api/refund-campaigns/1/stream")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ PROBLEM = "application/problem+json"
 async def test_a_path_reaches_the_service_that_owns_it(
     client: httpx2.AsyncClient, path: str, service: str, arrives_as: str
 ) -> None:
-    for method in ("GET", "POST"):
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         seen = (await client.request(method, f"{path}?a=1&b=%2F")).json()
         assert (seen["service"], seen["path"], seen["query"]) == (service, arrives_as, "a=1&b=%2F")
 
@@ -137,6 +138,12 @@ async def test_the_gateways_headers_stand_instead_of_a_services_own(client: http
     assert headers.get_list("server") == ["nginx"]
 
 
+async def test_a_services_page_says_itself_what_it_may_load(client: httpx2.AsyncClient) -> None:
+    headers = (await client.get("/api/refunds/status.html?token=x")).headers
+    assert headers.get_list("content-security-policy") == [PAGE_POLICY]
+    assert headers.get_list("x-frame-options") == ["DENY"]
+
+
 @pytest.mark.parametrize("given", ["a" * 8, "0190-abcdef-XYZ", "a" * 64])
 async def test_a_clients_request_id_goes_through(client: httpx2.AsyncClient, gateway: Gateway, given: str) -> None:
     answer = await client.get("/api/events", headers={"X-Request-ID": given})
@@ -172,24 +179,26 @@ async def test_who_asks_is_told_by_the_gateway_alone(client: httpx2.AsyncClient,
     assert seen["host"] == urlsplit(gateway.url).netloc
 
 
-async def test_a_stream_is_not_held_back(client: httpx2.AsyncClient, upstreams: Upstreams) -> None:
+@pytest.mark.parametrize("path", STREAMS)
+async def test_a_stream_is_not_held_back(client: httpx2.AsyncClient, upstreams: Upstreams, path: str) -> None:
     """The first event arrives while the second is not yet written."""
     upstreams.release.clear()
-    async with client.stream("GET", "/api/bookings/1/stream", timeout=5) as answer:
+    async with client.stream("GET", path, timeout=5) as answer:
         pieces = answer.aiter_bytes()
         assert await anext(pieces) == b"data: first\n\n"
         upstreams.release.set()
         assert await anext(pieces) == b"data: second\n\n"
 
 
+@pytest.mark.parametrize("path", STREAMS)
 async def test_a_service_that_hangs_is_given_up_and_a_silent_stream_is_not(
-    ports: Block, upstreams: Upstreams, tmp_path: Path
+    ports: Block, upstreams: Upstreams, tmp_path: Path, path: str
 ) -> None:
     upstreams.release.clear()
     with nginx(tmp_path, ports, SANDBOX_RATES, listen="crm", patience="1s") as hasty:
         async with (
             httpx2.AsyncClient(base_url=hasty.url, trust_env=False, timeout=10) as client,
-            client.stream("GET", "/api/bookings/1/stream") as stream,
+            client.stream("GET", path) as stream,
         ):
             pieces = stream.aiter_bytes()
             assert await anext(pieces) == b"data: first\n\n"
