@@ -8,13 +8,17 @@ import pytest
 from sandbox.story.shop import Shop
 from tests.support.stack import RunningStack, running_stack
 
-RARELY = {"PAYMENT_BALANCE_EVERY_S": "86400", "PAYMENT_PROVIDER_LISTING_EVERY_S": "86400"}
-"""What payment asks the provider for by the clock belongs to no booking."""
+VARIABLES = {
+    # What payment asks the provider for by the clock belongs to no booking.
+    "PAYMENT_BALANCE_EVERY_S": "86400",
+    "PAYMENT_PROVIDER_LISTING_EVERY_S": "86400",
+    "REFUND_APPROVAL_ABOVE_MINOR": '{"EUR": 0}',
+}
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with running_stack(Path(tmp_path_factory.mktemp("stack")), **RARELY) as running:
+    with running_stack(Path(tmp_path_factory.mktemp("stack")), **VARIABLES) as running:
         yield running
 
 
