@@ -95,6 +95,9 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     total: Money
     contact: Sealed = Field(description='JSON {"name", "email"}; sealed as "booking.contact"')
     tickets: Sealed = Field(description='JSON list of {"line_id", "name", "code"}; sealed as "booking.tickets"')
+    access: Sealed | None = Field(
+        None, description='the token of the booking\'s holder, for links in mails; sealed as "booking.access"'
+    )
 
 
 class BookingExpired(Event, type="booking.expired.v1", subject="booking_id"):

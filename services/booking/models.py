@@ -96,6 +96,7 @@ class Booking(Table, table=True):
     contact: str
     email_index: str
     issued_tickets: str
+    access: str | None = Field(default=None, sa_type=Text)
     placed_at: datetime = Field(sa_type=Instant)
     hold_expires_at: datetime = Field(sa_type=Instant)
     expiry_due_at: datetime | None = Field(default=None, sa_type=Instant)

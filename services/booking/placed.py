@@ -28,6 +28,7 @@ from booking.schemas import BookingRead, BookingSummary, Contact, TicketRead
 
 CONTACT = "booking.contact"
 TICKETS = "booking.tickets"
+ACCESS = "booking.access"
 EMAIL = "booking.email"
 
 
@@ -159,6 +160,7 @@ def confirmation(placed: Placed, payment_id: UUID | None, *, version: int, occur
         total=placed.price,
         contact=booking.contact,
         tickets=booking.issued_tickets,
+        access=booking.access,
     )
 
 

@@ -28,6 +28,7 @@ from booking import cancellation, catalogue, dates, domain, metrics, prices, sea
 from booking.domain import Status, Trigger
 from booking.models import Booking, Event, Ticket, TicketType
 from booking.placed import (
+    ACCESS,
     CONTACT,
     EMAIL,
     INSERT,
@@ -62,6 +63,8 @@ async def create_booking(
     if any(left[offered.id] < quantity for offered, quantity in chosen):
         raise domain.SoldOut(left)
     placed = _place(tx, sealer, event, chosen, contact=body.contact, hold=hold)
+    access_token = tokens.sign(placed.booking.id, tx.now)
+    placed.booking.access = sealer.seal(access_token, ACCESS)
     await tx.execute(outbox.with_events(tx, INSERT, *_first_events(placed)), inserted(placed))
     metrics.reached(tx, placed.booking.status)
     found = await seats.move(tx, seats_of(placed.tickets, domain.OCCUPIES[placed.booking.status]))
@@ -69,7 +72,7 @@ async def create_booking(
         raise dates.SalesEnded
     if not found.made:
         raise domain.SoldOut(found.left)
-    return BookingPlacedRead(booking=shown(sealer, placed), access_token=tokens.sign(placed.booking.id, tx.now))
+    return BookingPlacedRead(booking=shown(sealer, placed), access_token=access_token)
 
 
 async def read_booking(tx: Transaction, sealer: Sealer, booking_id: UUID) -> BookingRead:

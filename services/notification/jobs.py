@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.headerregistry import Address
 from typing import Any
@@ -111,7 +111,9 @@ class PostOffice:
             contact = self.sealer.unseal_json(booking.contact, "booking.contact")
             recipient = address_of(contact["name"], contact["email"])
             tickets = self.sealer.unseal_json(booking.tickets, "booking.tickets") if booking.tickets else []
-            story = _story(attempt, booking, contact["name"], [IssuedTicket.model_validate(each) for each in tickets])
+            access = self.sealer.unseal(booking.access, "booking.access") if booking.access else None
+            issued = [IssuedTicket.model_validate(each) for each in tickets]
+            story = replace(_story(attempt, booking, contact["name"], issued), access=access)
         mail = compose(
             self.writer.write(story),
             story,

@@ -76,12 +76,19 @@ class Writer:
             raise ValueError("the event's name holds a control character, which no header may carry")
         page = "staff" if isinstance(story, Notice) else story.template
         words |= self._common | {"story": story}
-        words["booking_url"] = f"{self._common['public_url']}/bookings/{story.booking_id}"
+        words["money_url"] = self._money_url(story)
         return Letter(
             subject,
             self._templates.get_template(f"{page}.txt").render(words),
             self._templates.get_template(f"{page}.html").render(words),
         )
+
+    def _money_url(self, story: Story | Notice) -> str:
+        """The page that says where the buyer's money is, and takes another way to pay it. Before the confirmation there is no key to it."""
+        public_url = self._common["public_url"]
+        if isinstance(story, Notice) or story.access is None:
+            return public_url
+        return f"{public_url}/api/refunds/status.html?token={story.access}"
 
 
 def _subject(story: Story) -> str:

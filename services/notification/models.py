@@ -51,6 +51,7 @@ class Booking(Table, table=True):
     policy: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     contact: str | None = Field(default=None, sa_type=Text)
     tickets: str | None = Field(default=None, sa_type=Text)
+    access: str | None = Field(default=None, sa_type=Text)
     valid_tickets: list[UUID] | None = Field(default=None, sa_type=ARRAY(Uuid))
     tickets_version: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     version: int

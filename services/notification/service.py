@@ -60,12 +60,13 @@ async def booking_confirmed(tx: Transaction, event: BookingConfirmed) -> None:
         **_facts(event),
         contact=event.contact,
         tickets=event.tickets,
+        access=event.access,
         version=event.version,
         payment_attempted=False,
         confirmed=True,
         cancelled=False,
     )
-    kept = {"tickets": row.excluded.tickets, "version": _newer(event), "confirmed": True}
+    kept = {"tickets": row.excluded.tickets, "access": row.excluded.access, "version": _newer(event), "confirmed": True}
     move = select(moved.c.facts).where(moved.c.id == event.event.event_id).scalar_subquery()
     stored = await tx.execute(
         row.on_conflict_do_update(index_elements=["id"], set_=kept).returning(

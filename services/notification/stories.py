@@ -21,7 +21,7 @@ class Story:
 
     `event` is where and when the event takes place now, `promised_starts_at` when it was to start at the time of buying. `move` is the
     number of its newest move, 0 before the first, and `full_refund_until` the end of the time in which it gives everything back.
-    `tickets` are those that are valid, `given_back` those that no longer are.
+    `tickets` are those that are valid, `given_back` those that no longer are. `access` is the holder's token, for links.
     """
 
     template: Template
@@ -36,6 +36,7 @@ class Story:
     promised_starts_at: datetime | None = None
     move: int = 0
     full_refund_until: datetime | None = None
+    access: str | None = field(default=None, repr=False)
 
     @property
     def thread(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -46,6 +47,14 @@ async def with_money(stack: Stack, bought: Bought, state: str, refunded_minor: i
         return booking if (booking["refund_state"], booking["refunded_minor"]) == (state, refunded_minor) else None
 
     return await until(look, f"booking {bought.id} is not {state} with {refunded_minor}", 60)
+
+
+async def page_behind(stack: Stack, letter: Json) -> str:
+    """What opens by the link in a mail about money, for whoever has no more than the mail."""
+    (link,) = re.findall(r"https?://\S+/api/refunds/status\.html\?token=\S+", letter["text"])
+    opened = await stack.http.get(link)
+    assert opened.status_code == 200
+    return opened.text
 
 
 async def mailed(stack: Stack, bought: Bought, subject: str) -> list[Json]:
@@ -173,6 +182,7 @@ async def test_a_refund_that_the_bank_returns_after_ten_days(stack: Stack, retur
     assert "style-src" in shown.headers["content-security-policy"], "the page's own, not the gateway's"
     (letter,) = await mailed(stack, bought, f"Your refund for {name} did not arrive")
     assert "Your bank" in letter["text"]
+    assert OWED in await page_behind(stack, letter)
     (case,) = await mailed(stack, bought, "A refund of €25.00 failed")
     assert case["to"] != letter["to"]
     await told_crm(stack, bought, "refund.failed")

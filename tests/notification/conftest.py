@@ -235,6 +235,7 @@ class Office:
             total=Money(total, "EUR"),
             contact=contact or self.contact(),
             tickets=self.running.seal(TICKETS, "booking.tickets"),
+            access=self.running.sealer.seal("token-1", "booking.access"),
         )
 
     def contact(self, name: str = NAME, email: str = EMAIL) -> str:

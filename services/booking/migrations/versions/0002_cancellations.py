@@ -26,6 +26,7 @@ def upgrade() -> None:
         """
         ALTER TABLE bookings
             ADD COLUMN refunds_declined integer NOT NULL DEFAULT 0 CHECK (refunds_declined >= 0),
+            ADD COLUMN access text,
             ADD COLUMN given_back jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(given_back) = 'object'),
             ADD CHECK (given_back = '{}' OR confirmed_at IS NOT NULL)
         """

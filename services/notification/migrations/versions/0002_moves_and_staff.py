@@ -12,6 +12,7 @@ def upgrade() -> None:
         """
         ALTER TABLE bookings
             ADD COLUMN event_id uuid GENERATED ALWAYS AS ((event ->> 'event_id')::uuid) STORED,
+            ADD COLUMN access text,
             ADD COLUMN valid_tickets uuid[] CHECK (cardinality(valid_tickets) > 0),
             ADD COLUMN tickets_version integer NOT NULL DEFAULT 0
         """
