@@ -20,8 +20,8 @@ from tests.payment.shop import NOW, Shop, booking_placed
 from tests.support.service import eventually
 from tests.support.statements import statements_of
 
-RELAY = ("FROM outbox", "UPDATE outbox")
-"""Words of the relay's own statements."""
+RELAY = ("FROM outbox", "UPDATE outbox", "UPDATE receipts")
+"""Words of what runs by itself: the relay, and the settling of webhooks."""
 
 
 async def names(shop: Shop, payment: object) -> list[str]:
