@@ -90,8 +90,8 @@ class Trial:
         await self._settle()
         capacity = await self._capacity(sale)
         await self._latency(sale, capacity.rate * SHARE_FOR_LATENCY)
-        await self._creation(sale)
         await self._cost(sale)
+        await self._creation(sale)
         await self._rush(await new_sale(events=1, capacity=RUSH_SEATS))
         await self._verify()
         return self.report
