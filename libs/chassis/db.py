@@ -166,7 +166,8 @@ def table(model: type[SQLModel]) -> Table:
     return cast("Table", model.__table__)  # type: ignore[attr-defined]  # SQLModel does not declare it
 
 
-DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, NoFreeConnection, OSError, TimeoutError)
+_LOST = (asyncpg.InterfaceError, asyncpg.InternalClientError, NoFreeConnection, OSError, TimeoutError)
+DATABASE_ERRORS = (asyncpg.PostgresError, *_LOST)
 """What a statement raises, the database being away among other reasons."""
 
 
@@ -190,7 +191,8 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         state = sqlstate(error) or ""
         return state[:2] in {"08", "53"} or state in _AWAY
-    return isinstance(error, asyncpg.InterfaceError | NoFreeConnection | OSError | TimeoutError)
+    # Of its client errors asyncpg makes those about a value ValueErrors too.
+    return isinstance(error, _LOST) and not isinstance(error, ValueError)
 
 
 async def _transaction(request: Request) -> AsyncIterator[Transaction]:

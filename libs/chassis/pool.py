@@ -21,6 +21,16 @@ IDLE_S_MAX = 300.0
 """What lies between us and the server may have forgotten a connection that was not used for longer."""
 
 
+UNUSABLE_AFTER = (
+    asyncio.CancelledError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""Nobody knows what the connection is doing after these. asyncpg calls it an internal error when it is used while it breaks."""
+
+
 class NoFreeConnection(Exception):
     """Every connection was in use for WAIT_S."""
 
@@ -53,8 +63,8 @@ class Pool:
             self._lent.add(connection)
             try:
                 yield connection
-            except asyncio.CancelledError:
-                connection.terminate()  # whatever it was doing, nobody waits for it any more
+            except UNUSABLE_AFTER:
+                connection.terminate()
                 raise
             finally:
                 self._lent.discard(connection)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from chassis import pool as pools
+from chassis.db import DATABASE_ERRORS, is_outage
 from chassis.pool import NoFreeConnection, Pool
 
 from tests.support.service import eventually
@@ -93,3 +95,25 @@ async def test_a_server_that_is_away_leaves_every_place_free() -> None:
             async with pool.connection():
                 pass
     assert pool.in_use == 0
+
+
+@pytest.mark.parametrize("broken", [asyncpg.InternalClientError, asyncpg.InterfaceError, OSError, TimeoutError])
+async def test_a_connection_that_broke_under_a_statement_is_an_outage_and_not_lent_again(
+    pool: Pool, broken: type[Exception]
+) -> None:
+    """asyncpg says "another operation is in progress" of one that the server has just ended."""
+    with pytest.raises(broken) as raised:
+        async with pool.connection() as first:
+            raise broken("while it was used")
+    assert is_outage(raised.value)
+    assert isinstance(raised.value, DATABASE_ERRORS)
+    async with pool.connection() as second:
+        assert second is not first
+
+
+async def test_a_value_that_no_column_takes_is_no_outage(pool: Pool) -> None:
+    """A message with one must be parked, not waited for."""
+    async with pool.connection() as connection:
+        with pytest.raises(asyncpg.DataError) as raised:
+            await connection.fetch("SELECT $1::integer", "seven")
+    assert not is_outage(raised.value)
