@@ -79,6 +79,9 @@ class BrokerLink:
             self._count = None
 
     async def _start(self) -> bool:
+        # FastStream drops, unacknowledged, what arrives before it calls a subscriber running, which is after the broker began to send.
+        for subscriber in self.broker.subscribers:
+            subscriber.running = True
         try:
             with failing_when_cut_off():
                 async with asyncio.timeout(15):

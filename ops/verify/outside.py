@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ops.verify.records import CrmCall, Intent, Movement, Provider, ProviderDispute, ProviderRefund, QueueState
 
 PAGE = 100
+STATISTICS_AGE_S = 12.0
+"""The broker samples each queue every 5 s and shows a sample up to 5 s later; what was unacknowledged for a moment is shown that long."""
 
 
 class ProviderSettings(BaseSettings):
@@ -159,9 +161,16 @@ class Management:
         await self._client.aclose()
 
 
-async def read_queues(broker_url: str, management: Management) -> list[QueueState]:
-    """How many messages each queue holds: by the broker itself what is ready, by its statistics (some seconds old) the rest."""
+async def read_queues(broker_url: str, management: Management, *, settled: bool) -> list[QueueState]:
+    """How many messages each queue holds: by the broker itself what is ready, by its statistics the rest.
+
+    Where nothing should be unacknowledged, what is shown so is looked at until a sample without it comes, or none could be older.
+    """
     listed: list[dict[str, Any]] = await management.of_vhost("queues")
+    deadline = asyncio.get_running_loop().time() + STATISTICS_AGE_S
+    while settled and any(map(_unacknowledged, listed)) and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(1)  # noqa: TID251  # polls a condition with a deadline
+        listed = await management.of_vhost("queues")
     async with await aio_pika.connect(broker_url, timeout=10) as connection, connection.channel() as channel:
 
         async def ready(name: str) -> int:
@@ -170,9 +179,13 @@ async def read_queues(broker_url: str, management: Management) -> list[QueueStat
 
         counts = await asyncio.gather(*(ready(queue["name"]) for queue in listed))
     return [
-        QueueState(queue["name"], count, queue.get("messages_unacknowledged", 0), queue["arguments"])
+        QueueState(queue["name"], count, _unacknowledged(queue), queue["arguments"])
         for queue, count in zip(listed, counts, strict=True)
     ]
+
+
+def _unacknowledged(queue: Mapping[str, Any]) -> int:
+    return int(queue.get("messages_unacknowledged", 0))
 
 
 async def read_mailbox(url: str) -> Counter[str]:

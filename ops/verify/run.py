@@ -86,14 +86,14 @@ async def inside(settings: Settings) -> AsyncIterator[Inside]:
         yield Inside(inboxes, read)
 
 
-async def read_outside(settings: Settings) -> Outside:
+async def read_outside(settings: Settings, *, settled: bool) -> Outside:
     """Reads provider, broker, mailbox and CRM. What cannot be read is named with the reason."""
     found = Outside(crm_url=settings.crm_url)
     management = outside.Management(
         settings.broker_management_url.get_secret_value(), settings.broker_url.get_secret_value()
     )
     found.vhost = management.vhost
-    queues = outside.read_queues(settings.broker_url.get_secret_value(), management)
+    queues = outside.read_queues(settings.broker_url.get_secret_value(), management, settled=settled)
     found.queues = await _read(found, "broker", queues)
     found.permissions = await _read(found, "broker's permissions", management.get("permissions"))
     await management.close()
@@ -129,7 +129,7 @@ async def look(settings: Settings, *, settled: bool, retention: timedelta) -> Re
     try:
         async with inside(settings) as opened:
             # The provider after our rows: what is ours follows from it.
-            return await compare(opened, lambda: read_outside(settings), terms)
+            return await compare(opened, lambda: read_outside(settings, settled=settled), terms)
     except DATABASE_ERRORS as error:
         return Report(unread={"databases": reason(error)})
 

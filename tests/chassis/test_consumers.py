@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from aio_pika.robust_queue import RobustQueue
+from chassis import broker as amqp
 from chassis.clock import SystemClock
-from chassis.consumers import Consumers
+from chassis.consumers import Consumers, _undecoded
 from chassis.db import Transaction
+from chassis.link import BrokerLink
+from chassis.topology import declare, topology
 from contracts.booking import BookingPlaced
+from contracts.catalogue import queue_name
 from contracts.event import Event
 from contracts.money import Money
 from contracts.payment import PaymentSucceeded
+from faststream.rabbit import RabbitMessage, RabbitQueue
 
 from tests.chassis.conftest import Specimen
-from tests.support.service import eventually
+from tests.conftest import Vhost
+from tests.support.service import RETRY_DELAYS_MS, eventually
 
 
 def succeeded() -> PaymentSucceeded:
@@ -105,6 +113,36 @@ async def test_a_field_that_is_not_known_yet_is_ignored(specimen: Specimen) -> N
     await specimen.running.deliver_raw("payment.succeeded.v1", body, event_id)
     await eventually(lambda: specimen.running.consumed(event_id))
     assert specimen.seen == [event]
+
+
+async def test_a_message_that_waited_is_had_while_its_consumer_starts(
+    broker_vhost: Vhost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker sends what waits before a busy client has read that its subscription stands. It must not be left unacknowledged."""
+    await declare(broker_vhost.url(), topology(RETRY_DELAYS_MS))
+    queue = queue_name("notification", BookingPlaced)
+    admin = amqp.connect("test", broker_vhost.url(), prefetch=1)
+    await admin.start()
+    await amqp.publish(admin, b"{}", exchange="", routing_key=queue, message_id=uuid4(), type="any", headers={})
+    broker = amqp.connect("notification", broker_vhost.url("notification"), prefetch=1)
+    arrived = asyncio.Event()
+
+    @broker.subscriber(RabbitQueue(queue, declare=False), decoder=_undecoded)
+    async def receive(_: RabbitMessage) -> None:
+        arrived.set()
+
+    consume = RobustQueue.consume
+
+    async def consume_slowly(*arguments: Any, **options: Any) -> Any:
+        tag = await consume(*arguments, **options)
+        await asyncio.wait_for(arrived.wait(), 5)
+        return tag
+
+    monkeypatch.setattr(RobustQueue, "consume", consume_slowly)
+    link = BrokerLink(broker, [queue])
+    assert await link._start()
+    await link.close()
+    await admin.stop()
 
 
 def test_a_service_handles_only_what_the_contracts_give_it() -> None:
