@@ -11,6 +11,7 @@ help:  ## list these
 
 ready:
 	@./deploy/bootstrap.sh
+	@./deploy/pages.sh
 
 demo: ready  ## install what is missing, start everything, play the story, leave it running
 	@$(BOXOFFICE) up
@@ -39,6 +40,8 @@ check: ready  ## lint, types, architecture, lock, generated documents
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m ops.openapi --check
+	cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 	@if grep -nE '://|index-url|find-links' requirements.lock; then echo "requirements.lock names an address." >&2; exit 1; fi
 
 lock: ready  ## resolve every dependency anew; the committed lock is the hashed export, without addresses
@@ -48,6 +51,7 @@ lock: ready  ## resolve every dependency anew; the committed lock is the hashed 
 format: ready  ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent format
 
 verify: ready  ## compare databases, broker, provider, mails and CRM of the running stack
 	@$(BOXOFFICE) verify
@@ -61,4 +65,4 @@ chaos: ready  ## cancel an event of 1,000 bookings on a stack of its own while s
 
 clean: down  ## remove the stack's state and the Python environment
 	@if [ -f .boxoffice/room ]; then rm -rf "$$(cat .boxoffice/room)"; fi
-	rm -rf .boxoffice .venv
+	rm -rf .boxoffice .venv frontend/node_modules frontend/dist

@@ -103,7 +103,7 @@ def create_service(  # the parts of a service, by name
             _leave_what_stays_to_itself()
             yield
 
-    app = FastAPI(title=name, version="1", lifespan=lifespan, telemetry={"logs": False})
+    app = FastAPI(title=name, version="1", lifespan=lifespan, telemetry={"logs": False}, responses=problems.RESPONSES)
     app.state.database = database
     app.state.sealer = sealer
     app.state.auth = Auth(shared, clock, token_signing_key)

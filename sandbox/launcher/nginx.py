@@ -21,17 +21,19 @@ RATES = {
 
 @dataclass(frozen=True)
 class Gateway:
-    """`ports` by variable of the template: LISTEN_PORT, BOOKING_PORT, ..."""
+    """`ports` by variable of the template: LISTEN_PORT, BOOKING_PORT, ... `pages` likewise: where they lie, and what they are told."""
 
     folder: Path
     template: Path
     ports: Mapping[str, int]
+    pages: Mapping[str, str]
 
     def prepare(self) -> None:
         """Writes the configuration."""
         for folder in ("logs", "tmp"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
-        values = {**RATES, **{name: str(port) for name, port in self.ports.items()}, "STATE_DIR": str(self.folder)}
+        ports = {name: str(port) for name, port in self.ports.items()}
+        values = {**RATES, **ports, **self.pages, "STATE_DIR": str(self.folder)}
         rendered = string.Template(self.template.read_text()).safe_substitute(values)  # nginx has variables of its own
         (self.folder / "nginx.conf").write_text(rendered)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sandbox.launcher.credentials import SERVICES, Credentials
 from sandbox.launcher.ports import Block
@@ -33,6 +34,15 @@ REAL_STRIPE = (
     "PAYMENT_STRIPE_API_BASE",
 )
 """Taken together: with a key of one's own, payment talks to Stripe itself and not to the stand-in."""
+
+STRIPE_PAGES = {
+    "STRIPE_SCRIPT_SRC": "https://js.stripe.com",
+    "STRIPE_FRAME_SRC": "https://js.stripe.com https://hooks.stripe.com",
+    "STRIPE_CONNECT_SRC": "https://api.stripe.com",
+}
+"""What a page that takes cards may load (docs.stripe.com/security/guide#content-security-policy)."""
+STRIPE_JS = "endive/stripe.js"
+"""Stripe.js of the API version that payment speaks."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,20 @@ def operator_variables(at: Addresses, known: Credentials, webhook_secret: str | 
         "OPS_BROKER_MANAGEMENT_URL": at.management(known.broker_passwords["admin"]),
         "OPS_MAIL_URL": at.http("mail"),
         "OPS_CRM_URL": at.http("crm"),
+    }
+
+
+def page_variables(at: Addresses, known: Credentials, pages: Path) -> dict[str, str]:
+    """What the gateway's template is told about the pages: where they lie, where Stripe.js is, and who signs staff in."""
+    stripe = STRIPE_PAGES if own_stripe(known, os.environ) else dict.fromkeys(STRIPE_PAGES, at.http("stripe"))
+    return {
+        **stripe,
+        "STRIPE_JS": f"{stripe['STRIPE_SCRIPT_SRC']}/{STRIPE_JS}",
+        "OIDC_ISSUER": at.http("issuer"),
+        "OIDC_ORIGIN": at.http("issuer"),
+        "OIDC_CLIENT_ID": "boxoffice-pages",
+        "MODE": "sandbox",
+        "PAGES_DIR": str(pages),
     }
 
 

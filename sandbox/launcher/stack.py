@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,10 +20,11 @@ from sandbox.launcher.home import CLONE, Home
 from sandbox.launcher.nginx import Gateway
 from sandbox.launcher.ports import claim, reserve
 from sandbox.launcher.programs import Program, base_environment
-from sandbox.launcher.services import Addresses, operator_variables, own_stripe, service_variables
+from sandbox.launcher.services import Addresses, operator_variables, own_stripe, page_variables, service_variables
 from sandbox.launcher.supervisor import Spec, Stage, Step
 
 DEPLOY = CLONE / "deploy"
+BUILT_PAGES = CLONE / "frontend" / "dist"
 GATEWAY_PORT = 8080
 
 
@@ -176,9 +178,16 @@ class Stack:
             "LISTEN_PORT": self.at.gateway_port,
             **{f"{name.upper()}_PORT": self.at.ports[name] for name in SERVICES},
         }
-        gateway = Gateway(self.home.room() / "gateway", DEPLOY / "gateway" / "nginx.conf.template", ports)
+        pages = self.home.room() / "pages"
+        variables = page_variables(self.at, self.known, pages)
+        gateway = Gateway(self.home.room() / "gateway", DEPLOY / "gateway" / "nginx.conf.template", ports, variables)
+
+        def prepare() -> None:
+            gateway.prepare()
+            shutil.copytree(BUILT_PAGES, pages, dirs_exist_ok=True)
+
         url = self.at.http("gateway")
-        return Spec("gateway", gateway.program, lambda: refusal(f"{url}/api/events"), gateway.prepare, url=url)
+        return Spec("gateway", gateway.program, lambda: refusal(f"{url}/api/events"), prepare, url=url)
 
     def _python(self, module: str, arguments: dict[str, str]) -> Program:
         flat = [part for pair in arguments.items() for part in pair]

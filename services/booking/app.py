@@ -18,6 +18,8 @@ from booking.models import CANCELLATIONS, HOLDS
 from booking.settings import Settings
 from booking.stream import Changes
 
+ROUTERS = (api.router,)
+
 
 def create_app() -> FastAPI:
     """The service, configured by its environment."""
@@ -26,7 +28,7 @@ def create_app() -> FastAPI:
         "booking",
         settings,
         load(Shared),
-        routers=[api.router],
+        routers=ROUTERS,
         consumers=consumers,
         parts=parts,
         token_signing_key=settings.token_signing_key.get_secret_value(),

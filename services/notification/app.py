@@ -26,6 +26,8 @@ from notification.smtp import Mailer
 
 log = structlog.get_logger(__name__)
 
+ROUTERS = (router,)
+
 
 def create_app(resolver: Resolver | None = None, tls: ssl.SSLContext | None = None) -> FastAPI:
     """The service as the environment describes it. `resolver` and `tls` are other people's DNS and certificates, for tests."""
@@ -58,7 +60,7 @@ def create_app(resolver: Resolver | None = None, tls: ssl.SSLContext | None = No
         "notification",
         settings,
         shared,
-        routers=[router],
+        routers=ROUTERS,
         consumers=consumers,
         parts=parts,
         outdated=webhooks.outdated,

@@ -18,6 +18,8 @@ from payment.gateways.stripe import StripeGateway
 from payment.settings import Settings
 from payment.watch import watch
 
+ROUTERS = (api.router, webhooks.router)
+
 
 def create_app() -> FastAPI:
     """Payment, configured by the environment."""
@@ -46,7 +48,7 @@ def create_app() -> FastAPI:
         "payment",
         settings,
         load(Shared),
-        routers=[api.router, webhooks.router],
+        routers=ROUTERS,
         consumers=consumers,
         parts=parts,
         outdated=receipts.outdated,

@@ -16,6 +16,8 @@ from refund.consumers import consumers
 from refund.settings import Settings
 from refund.watch import watch
 
+ROUTERS = (api.router, campaign_api.router)
+
 
 def create_app() -> FastAPI:
     """Reads the environment; see .env.example."""
@@ -31,8 +33,6 @@ def create_app() -> FastAPI:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
-    app = create_service(
-        "refund", settings, load(Shared), routers=[api.router, campaign_api.router], consumers=consumers, parts=parts
-    )
+    app = create_service("refund", settings, load(Shared), routers=ROUTERS, consumers=consumers, parts=parts)
     app.state.approval_above_minor = settings.approval_above_minor
     return app

@@ -7,6 +7,7 @@ import base64
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,17 @@ SANDBOX_RATES = {
     "RATE_BOOKINGS_BURST": "10000",
     "RATE_PAYMENTS": "10000r/s",
     "RATE_PAYMENTS_BURST": "10000",
+}
+
+PAGES = {
+    "STRIPE_JS": "https://js.stripe.example/v1/stripe.js",
+    "STRIPE_SCRIPT_SRC": "https://js.stripe.example",
+    "STRIPE_FRAME_SRC": "https://js.stripe.example https://hooks.stripe.example",
+    "STRIPE_CONNECT_SRC": "https://api.stripe.example",
+    "OIDC_ISSUER": "https://sign-in.example/realm",
+    "OIDC_ORIGIN": "https://sign-in.example",
+    "OIDC_CLIENT_ID": "boxoffice-pages",
+    "MODE": "production",
 }
 
 
@@ -132,12 +144,15 @@ def nginx(
     """nginx on the port called `listen`, which waits as long as `patience` for an answer. A folder is one gateway's."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     assert program, "nginx is not installed: apt-get install nginx-light"
+    pages = Path(tempfile.mkdtemp(prefix="boxoffice-pages-"))  # where nginx's workers, who are nobody, may look
     values = {**rates, "LISTEN_PORT": str(ports[listen]), "STATE_DIR": str(folder)}
     values |= {f"{name.upper()}_PORT": str(ports[name]) for name in SERVICES}
+    values |= PAGES | {"PAGES_DIR": str(pages)}
     template = (GATEWAY / "nginx.conf.template").read_text()
     assert "proxy_read_timeout 15s;" in template
     template = template.replace("proxy_read_timeout 15s;", f"proxy_read_timeout {patience};")
     (folder / "nginx.conf").write_text(re.sub(r"\$\{([A-Z_]+)\}", lambda found: values[found[1]], template))
+    _write_pages(pages)
     with (folder / "stderr.log").open("wb") as log:
         process = subprocess.Popen([program, "-e", "stderr", "-p", folder, "-c", "nginx.conf"], stderr=log)
     gateway = Gateway(f"http://127.0.0.1:{ports[listen]}", folder)
@@ -147,6 +162,14 @@ def nginx(
     finally:
         process.terminate()
         process.wait(10)
+        shutil.rmtree(pages)
+
+
+def _write_pages(folder: Path) -> None:
+    folder.chmod(0o755)
+    (folder / "assets").mkdir()
+    (folder / "index.html").write_text('<meta name="nonce" content="__NONCE__">')
+    (folder / "assets" / "index-1.js").write_text("// " + "x" * 5000)
 
 
 def _wait_until_it_answers(gateway: Gateway, process: subprocess.Popen[bytes]) -> None:

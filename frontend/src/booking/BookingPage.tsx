@@ -1,0 +1,5 @@
+import { Nothing } from "../layout/Nothing";
+
+export function BookingPage() {
+  return <Nothing />;
+}

@@ -1,0 +1,5 @@
+import { Nothing } from "../layout/Nothing";
+
+export function Component() {
+  return <Nothing />;
+}

@@ -1,0 +1,22 @@
+import { createBrowserRouter } from "react-router";
+import { BookingPage } from "./booking/BookingPage";
+import { EventPage } from "./booking/EventPage";
+import { EventsPage } from "./booking/EventsPage";
+import { Failure } from "./layout/Failure";
+import { Nothing } from "./layout/Nothing";
+import { Shell } from "./layout/Shell";
+
+export const router = createBrowserRouter([
+  {
+    element: <Shell />,
+    ErrorBoundary: Failure,
+    children: [
+      { path: "/", element: <EventsPage /> },
+      { path: "/events/:eventId", element: <EventPage /> },
+      { path: "/bookings/:bookingId", element: <BookingPage /> },
+      { path: "/bookings/:bookingId/receipt", lazy: () => import("./booking/ReceiptPage") },
+      { path: "*", element: <Nothing /> },
+    ],
+  },
+  { path: "/staff/*", ErrorBoundary: Failure, lazy: () => import("./staff/Staff") },
+]);

@@ -1,0 +1,10 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+const gateway = process.env.GATEWAY ?? "http://localhost:8080";
+
+export default defineConfig({
+  plugins: [react()],
+  build: { target: "es2023", assetsInlineLimit: 0 }, // inlined files would need a wider policy
+  server: { proxy: { "/api": gateway, "/config.json": gateway } },
+});
