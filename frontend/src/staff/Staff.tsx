@@ -1,7 +1,81 @@
 import "@mantine/core/styles.css";
-import { Title } from "@mantine/core";
+import "@mantine/charts/styles.css";
+import "@mantine/dates/styles.css";
+import { Alert, Button, Center, Loader, Stack } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { Route, Routes, useLocation, useNavigate } from "react-router";
+import { type Config, configQuery } from "../config";
+import { Loaded } from "../layout/Loaded";
+import { Nothing } from "../layout/Nothing";
+import { Frame } from "./Frame";
+import { PLACES } from "./places";
+import { kept, type Session, signedIn, signIn, use } from "./session";
+import { SessionContext } from "./who";
 
 /** The dashboard, with its code and styles: loaded by those who open /staff. */
 export function Component() {
-  return <Title>Boxoffice</Title>;
+  const config = useQuery(configQuery);
+  return <Loaded query={config}>{(found) => <Door config={found} />}</Loaded>;
+}
+
+/** Lets in who is signed in and sends everybody else to the issuer; there and back, to the address that was asked for. */
+function Door({ config }: { config: Config }) {
+  const [session, setSession] = useState<Session | null>(kept);
+  const [refusal, setRefusal] = useState<string | null>(null);
+  const { pathname, search } = useLocation();
+  const navigate = useNavigate();
+  const back = pathname === "/staff/signed-in";
+
+  useEffect(() => {
+    if (session) return;
+    const entering = back
+      ? signedIn(config).then((from) => {
+          setSession(kept());
+          navigate(from, { replace: true });
+        })
+      : signIn(config, pathname + search);
+    entering.catch((error: Error) => setRefusal(error.message));
+  }, [session, back, config, pathname, search, navigate]);
+
+  useEffect(() => {
+    if (!session) return;
+    const ending = setTimeout(() => setSession(null), session.endsAt - Date.now());
+    return () => clearTimeout(ending);
+  }, [session]);
+
+  if (refusal) return <Refused sentence={refusal} again={() => window.location.assign("/staff")} />;
+  if (!session || back) {
+    return (
+      <Center h="100vh">
+        <Loader aria-label="Signing in" />
+      </Center>
+    );
+  }
+  use(session);
+  return (
+    <SessionContext value={session}>
+      <Frame>
+        <Routes>
+          {PLACES.map(({ path, Page }) => (
+            <Route key={path} path={path} element={<Page />} />
+          ))}
+          <Route path="*" element={<Nothing />} />
+        </Routes>
+      </Frame>
+    </SessionContext>
+  );
+}
+
+function Refused({ sentence, again }: { sentence: string; again: () => void }) {
+  return (
+    <Center h="100vh">
+      <Stack maw={420}>
+        <Alert color="red" title="Signing in did not work">
+          {sentence}
+        </Alert>
+        <Button onClick={again}>Sign in</Button>
+      </Stack>
+    </Center>
+  );
 }

@@ -1,0 +1,114 @@
+import * as oauth from "oauth4webapi";
+import { client } from "../api/generated/client.gen";
+import type { Config } from "../config";
+
+export const ROLES = ["viewer", "refunder", "manager"] as const;
+/** Each role may also do what those before it may. The API decides; here it only says what to show. */
+export type Role = (typeof ROLES)[number];
+
+/** Somebody who is signed in, in this tab, until the access token ends. */
+export type Session = { token: string; name: string; role: Role; endsAt: number };
+
+const KEPT = "staff-session";
+const ASKED = "staff-sign-in";
+const CALLBACK = "/staff/signed-in";
+
+/** Where the sign-in began, kept while the browser is at the issuer. */
+type Asked = { verifier: string; state: string; nonce: string; from: string };
+
+export function kept(): Session | null {
+  const text = sessionStorage.getItem(KEPT);
+  const session = text ? (JSON.parse(text) as Session) : null;
+  return session && session.endsAt > Date.now() ? session : null;
+}
+
+/** From here on every request to the API is the session's. */
+export function use(session: Session): void {
+  sessionStorage.setItem(KEPT, JSON.stringify(session));
+  client.setConfig({ auth: () => session.token });
+}
+
+export function signOut(): void {
+  sessionStorage.removeItem(KEPT);
+  window.location.assign("/staff");
+}
+
+/** Leaves for the issuer's page: the authorization code flow with PKCE (RFC 7636). */
+export async function signIn(config: Config, from: string): Promise<void> {
+  const server = await discovered(config);
+  const asked: Asked = {
+    verifier: oauth.generateRandomCodeVerifier(),
+    state: oauth.generateRandomState(),
+    nonce: oauth.generateRandomNonce(),
+    from,
+  };
+  sessionStorage.setItem(ASKED, JSON.stringify(asked));
+  const address = new URL(server.authorization_endpoint ?? "");
+  address.search = new URLSearchParams({
+    client_id: config.oidc_client_id,
+    redirect_uri: redirectUri(),
+    response_type: "code",
+    scope: "openid",
+    code_challenge: await oauth.calculatePKCECodeChallenge(asked.verifier),
+    code_challenge_method: "S256",
+    state: asked.state,
+    nonce: asked.nonce,
+  }).toString();
+  window.location.assign(address);
+}
+
+let redeemed: Promise<string> | undefined;
+
+/** Redeems the code that the issuer sent the browser back with, once. Returns where the sign-in began. */
+export function signedIn(config: Config): Promise<string> {
+  redeemed ??= redeem(config);
+  return redeemed;
+}
+
+async function redeem(config: Config): Promise<string> {
+  const asked = JSON.parse(sessionStorage.getItem(ASKED) ?? "null") as Asked | null;
+  if (!asked) throw new Error("This sign-in was not begun in this tab.");
+  sessionStorage.removeItem(ASKED);
+  const server = await discovered(config);
+  const client = { client_id: config.oidc_client_id };
+  const given = oauth.validateAuthResponse(server, client, new URL(window.location.href), asked.state);
+  const answer = await oauth.authorizationCodeGrantRequest(
+    server,
+    client,
+    oauth.None(),
+    given,
+    redirectUri(),
+    asked.verifier,
+    unsafeOnlyOnThisMachine(config),
+  );
+  const tokens = await oauth.processAuthorizationCodeResponse(server, client, answer, { expectedNonce: asked.nonce });
+  const claims = oauth.getValidatedIdTokenClaims(tokens);
+  use({
+    token: tokens.access_token,
+    name: String(claims?.preferred_username ?? claims?.sub ?? ""),
+    role: highestRole(tokens.access_token),
+    endsAt: Date.now() + (tokens.expires_in ?? 60) * 1000,
+  });
+  return asked.from;
+}
+
+async function discovered(config: Config): Promise<oauth.AuthorizationServer> {
+  const issuer = new URL(config.oidc_issuer);
+  const answer = await oauth.discoveryRequest(issuer, { algorithm: "oidc", ...unsafeOnlyOnThisMachine(config) });
+  return oauth.processDiscoveryResponse(issuer, answer);
+}
+
+/** The sandbox's issuer speaks HTTP on loopback. */
+const unsafeOnlyOnThisMachine = (config: Config) => ({ [oauth.allowInsecureRequests]: config.mode === "sandbox" });
+
+const redirectUri = () => new URL(CALLBACK, window.location.origin).toString();
+
+/** By the claim that the services read: `roles`, or Keycloak's `realm_access.roles`. */
+function highestRole(token: string): Role {
+  const payload = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+  const claims = JSON.parse(atob(payload)) as { roles?: string[]; realm_access?: { roles?: string[] } };
+  const held = claims.roles ?? claims.realm_access?.roles ?? [];
+  const role = ROLES.findLast((known) => held.includes(known));
+  if (!role) throw new Error("This account has none of the roles viewer, refunder and manager.");
+  return role;
+}
