@@ -8,8 +8,9 @@ export function money({ amount_minor, currency }: Money): string {
   return format.format(amount_minor / 10 ** exponent(currency));
 }
 
-/** How many decimals the minor unit of a currency has. ISK and UGX have none. */
+/** How many decimals the minor unit of a currency has. The API counts ISK and UGX with two, as Stripe does, and they are always zero. */
 export function exponent(currency: string): number {
+  if (currency === "ISK" || currency === "UGX") return 2;
   return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
 }
 

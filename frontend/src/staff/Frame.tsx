@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { Link, useLocation } from "react-router";
 import { PLACES } from "./places";
 import { signOut } from "./session";
-import { useWho } from "./who";
+import { may, useWho } from "./who";
 
 /** Navigation, who is signed in, and a place. */
 export function Frame({ children }: { children: ReactNode }) {
@@ -36,7 +36,7 @@ export function Frame({ children }: { children: ReactNode }) {
       </AppShell.Header>
       <AppShell.Navbar p="xs" component="nav" aria-label="Dashboard">
         <AppShell.Section grow component={ScrollArea}>
-          {PLACES.filter((place) => place.label).map(({ path, label }) => {
+          {PLACES.filter(({ label, role }) => label && may(who, role)).map(({ path, label }) => {
             const to = `/staff${path === "/" ? "" : path}`;
             const active = path === "/" ? pathname === to : pathname.startsWith(to);
             return <NavLink key={path} component={Link} to={to} label={label} active={active} onClick={close} />;

@@ -3,6 +3,7 @@ import "@mantine/charts/styles.css";
 import "@mantine/dates/styles.css";
 import { Alert, Button, Center, Loader, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import i18next from "i18next";
 import { useEffect, useState } from "react";
 import { Route, Routes, useLocation, useNavigate } from "react-router";
 import { type Config, configQuery } from "../config";
@@ -15,8 +16,22 @@ import { SessionContext } from "./who";
 
 /** The dashboard, with its code and styles: loaded by those who open /staff. */
 export function Component() {
+  useEnglish();
   const config = useQuery(configQuery);
   return <Loaded query={config}>{(found) => <Door config={found} />}</Loaded>;
+}
+
+/** The dashboard speaks English, whatever its reader chose for the booking pages; so do its amounts and dates. */
+function useEnglish(): void {
+  useEffect(() => {
+    const chosen = i18next.language;
+    const speak = (language: string) => {
+      document.documentElement.lang = language;
+      i18next.changeLanguage(language);
+    };
+    speak("en");
+    return () => speak(chosen);
+  }, []);
 }
 
 /** Lets in who is signed in and sends everybody else to the issuer; there and back, to the address that was asked for. */

@@ -6,8 +6,8 @@ export const ROLES = ["viewer", "refunder", "manager"] as const;
 /** Each role may also do what those before it may. The API decides; here it only says what to show. */
 export type Role = (typeof ROLES)[number];
 
-/** Somebody who is signed in, in this tab, until the access token ends. */
-export type Session = { token: string; name: string; role: Role; endsAt: number };
+/** Somebody who is signed in, in this tab, until the access token ends. `subject` is how the services name them. */
+export type Session = { token: string; subject: string; name: string; role: Role; endsAt: number };
 
 const KEPT = "staff-session";
 const ASKED = "staff-sign-in";
@@ -85,6 +85,7 @@ async function redeem(config: Config): Promise<string> {
   const claims = oauth.getValidatedIdTokenClaims(tokens);
   use({
     token: tokens.access_token,
+    subject: String(claims?.sub ?? ""),
     name: String(claims?.preferred_username ?? claims?.sub ?? ""),
     role: highestRole(tokens.access_token),
     endsAt: Date.now() + (tokens.expires_in ?? 60) * 1000,

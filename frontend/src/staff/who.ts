@@ -12,5 +12,10 @@ export function useWho(): Session {
 
 /** Whether what takes `role` is to be shown. */
 export function useMay(role: Role): boolean {
-  return ROLES.indexOf(useWho().role) >= ROLES.indexOf(role);
+  return may(useWho(), role);
+}
+
+/** The same of somebody; what takes no role is for everybody. */
+export function may(who: Session, role: Role = "viewer"): boolean {
+  return ROLES.indexOf(who.role) >= ROLES.indexOf(role);
 }

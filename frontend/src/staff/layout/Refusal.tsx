@@ -1,24 +1,18 @@
-import { Alert, List } from "@mantine/core";
+import { Alert } from "@mantine/core";
 import { Problem } from "../../api/client";
 
-/** Why the API did not do what was asked, in its own sentence. */
-export function Refusal({ problem }: { problem: unknown }) {
-  if (problem == null) return null;
-  const sentence = problem instanceof Problem && problem.message ? problem.message : "The box office did not answer.";
-  const fields = problem instanceof Problem ? Object.entries(problem.fields) : [];
+/** Why something was not done, in the sentence of who refused it. */
+export function Refusal({ error }: { error: unknown }) {
+  if (!error) return null;
   return (
-    <Alert color="red" role="alert" title="This was not done">
-      {fields.length ? (
-        <List size="sm">
-          {fields.map(([field, message]) => (
-            <List.Item key={field}>
-              {field}: {message}
-            </List.Item>
-          ))}
-        </List>
-      ) : (
-        sentence
-      )}
+    <Alert color="red" role="alert" p="xs">
+      {sentence(error)}
     </Alert>
   );
+}
+
+export function sentence(error: unknown): string {
+  if (!(error instanceof Problem)) return "An error that we did not expect; reload the page to see what was done.";
+  if (error.status === 0) return "Nobody answered. Try again: it is done once, however often it is asked for.";
+  return error.message || `It was refused (${error.status}).`;
 }
