@@ -1,12 +1,23 @@
-import { Badge, Button, Card, Group, Progress, Stack, Table, Text, Title } from "@mantine/core";
+import { Button, Group, Progress, Stack, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { Problem } from "../../api/client";
-import { type CampaignProgress, pauseCampaign, resumeCampaign, retryCampaign } from "../../api/generated";
+import {
+  type CampaignProgress,
+  type CampaignTotal,
+  pauseCampaign,
+  resumeCampaign,
+  retryCampaign,
+} from "../../api/generated";
 import { readCampaignOptions, readCampaignQueryKey } from "../../api/generated/@tanstack/react-query.gen";
-import { money, number } from "../../format";
+import { number } from "../../format";
 import { Loaded } from "../../layout/Loaded";
-import { CsvButton } from "../layout/CsvButton";
+import { Amount } from "../layout/Amount";
+import { Csv } from "../layout/Csv";
+import { Part } from "../layout/Part";
 import { Refusal } from "../layout/Refusal";
+import { type Column, Rows } from "../layout/Rows";
+import { StatusBadge, words } from "../layout/StatusBadge";
+import { When } from "../layout/When";
 import { useMay } from "../who";
 
 const STEPS = { pause: pauseCampaign, resume: resumeCampaign, retry: retryCampaign };
@@ -22,28 +33,19 @@ export function Campaign({ eventId }: { eventId: string }) {
       state.data && (state.data as CampaignProgress).state === "finished" ? 15_000 : 1_000,
   });
   return (
-    <Card withBorder>
+    <Part
+      title="Refunds of this event"
+      actions={campaign.data && <Steps campaign={campaign.data as CampaignProgress} />}
+    >
       <Loaded query={campaign}>{(found) => <Progressing campaign={found as CampaignProgress} />}</Loaded>
-    </Card>
+    </Part>
   );
 }
 
 function Progressing({ campaign }: { campaign: CampaignProgress }) {
-  const { event_id, bookings, done, state, items } = campaign;
-  const failed = items.failed ?? 0;
+  const { bookings, done, state, items } = campaign;
   return (
-    <Stack>
-      <Group justify="space-between">
-        <Group gap="sm">
-          <Title order={2} fz="h3">
-            Refunds of this event
-          </Title>
-          <Badge color={{ running: "blue", paused: "yellow", finished: "green" }[state]} variant="light">
-            {state}
-          </Badge>
-        </Group>
-        <Steps campaign={campaign} failed={failed} />
-      </Group>
+    <Stack gap="xs">
       <Progress.Root size="xl">
         <Progress.Section
           value={bookings ? (100 * done) / bookings : 100}
@@ -56,38 +58,36 @@ function Progressing({ campaign }: { campaign: CampaignProgress }) {
           </Progress.Label>
         </Progress.Section>
       </Progress.Root>
-      <Text size="sm" role="status">
-        {Object.entries(items)
-          .map(([name, count]) => `${number(count)} ${name.replaceAll("_", " ")}`)
-          .join(", ") || "No booking had been paid."}
-        {state === "running" && campaign.estimated_end
-          ? ` Finished around ${new Date(campaign.estimated_end).toLocaleTimeString()}.`
-          : ""}
-      </Text>
-      <Table maw={640}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th ta="right">Refunded</Table.Th>
-            <Table.Th ta="right">On its way</Table.Th>
-            <Table.Th ta="right">Failed, with staff</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {campaign.totals.map((total) => (
-            <Table.Tr key={total.refunded.currency}>
-              <Table.Td ta="right">{money(total.refunded)}</Table.Td>
-              <Table.Td ta="right">{money(total.outstanding)}</Table.Td>
-              <Table.Td ta="right">{money(total.failed)}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-      <CsvButton href={`/api/refund-campaigns/${event_id}/report.csv`} label="Report (CSV)" />
+      <Group gap="sm" role="status" fz="sm">
+        <StatusBadge status={state} />
+        <Text inherit>
+          {Object.entries(items)
+            .map(([name, count]) => `${number(count)} ${words(name)}`)
+            .join(", ") || "No booking had been paid."}
+        </Text>
+        {campaign.estimated_end && (
+          <Text inherit>
+            Done around <When at={campaign.estimated_end} seconds />
+          </Text>
+        )}
+      </Group>
+      <Rows
+        label="Refunds by currency"
+        rows={campaign.totals.map((total) => ({ id: total.refunded.currency, ...total }))}
+        columns={TOTALS}
+        empty="Nothing has to be refunded."
+      />
     </Stack>
   );
 }
 
-function Steps({ campaign, failed }: { campaign: CampaignProgress; failed: number }) {
+const TOTALS: Column<CampaignTotal & { id: string }>[] = [
+  { head: "Refunded", cell: (total) => <Amount of={total.refunded} />, numeric: true },
+  { head: "On its way", cell: (total) => <Amount of={total.outstanding} />, numeric: true },
+  { head: "Failed, with staff", cell: (total) => <Amount of={total.failed} />, numeric: true },
+];
+
+function Steps({ campaign }: { campaign: CampaignProgress }) {
   const manager = useMay("manager");
   const queries = useQueryClient();
   const path = { event_id: campaign.event_id };
@@ -95,27 +95,29 @@ function Steps({ campaign, failed }: { campaign: CampaignProgress; failed: numbe
     mutationFn: (name: keyof typeof STEPS) => STEPS[name]({ path, throwOnError: true }),
     onSettled: () => queries.invalidateQueries({ queryKey: readCampaignQueryKey({ path }) }),
   });
-  if (!manager) return null;
+  const failed = campaign.items.failed ?? 0;
   return (
-    <Stack gap="xs">
-      <Group gap="xs">
-        {campaign.state === "running" && (
-          <Button variant="default" size="xs" loading={step.isPending} onClick={() => step.mutate("pause")}>
-            Pause
-          </Button>
-        )}
-        {campaign.state === "paused" && (
-          <Button size="xs" loading={step.isPending} onClick={() => step.mutate("resume")}>
-            Resume
-          </Button>
-        )}
-        {failed > 0 && (
-          <Button variant="default" size="xs" loading={step.isPending} onClick={() => step.mutate("retry")}>
-            Retry {number(failed)} failed
-          </Button>
-        )}
-      </Group>
-      <Refusal problem={step.error} />
-    </Stack>
+    <>
+      <Refusal error={step.error} />
+      {manager && campaign.state === "running" && (
+        <Button variant="default" size="xs" loading={step.isPending} onClick={() => step.mutate("pause")}>
+          Pause
+        </Button>
+      )}
+      {manager && campaign.state === "paused" && (
+        <Button size="xs" loading={step.isPending} onClick={() => step.mutate("resume")}>
+          Resume
+        </Button>
+      )}
+      {manager && failed > 0 && (
+        <Button variant="default" size="xs" loading={step.isPending} onClick={() => step.mutate("retry")}>
+          Retry {number(failed)} failed
+        </Button>
+      )}
+      <Csv
+        url={`/api/refund-campaigns/${campaign.event_id}/report.csv`}
+        name={`refund-campaign-${campaign.event_id}.csv`}
+      />
+    </>
   );
 }

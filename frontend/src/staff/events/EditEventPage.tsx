@@ -1,4 +1,4 @@
-import { Button, NumberInput, Stack, Title } from "@mantine/core";
+import { Button, NumberInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
@@ -6,6 +6,7 @@ import type { Problem } from "../../api/client";
 import { changeEvent, type EventRead } from "../../api/generated";
 import { readEventOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Loaded } from "../../layout/Loaded";
+import { Page } from "../layout/Page";
 import { EventForm } from "./EventForm";
 import { type Typed, toChange, typedOf } from "./form";
 
@@ -32,8 +33,7 @@ function Editor({ event }: { event: EventRead }) {
     },
   });
   return (
-    <Stack>
-      <Title order={1}>Edit {event.name}</Title>
+    <Page title={`Edit ${event.name}`} back={{ to: `/staff/events/${event.id}`, label: event.name }}>
       {event.status !== "draft" && (
         <NumberInput
           label="Days in which every buyer may cancel and gets everything back"
@@ -62,6 +62,6 @@ function Editor({ event }: { event: EventRead }) {
           </>
         }
       />
-    </Stack>
+    </Page>
   );
 }

@@ -13,7 +13,6 @@ import {
 } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import type { ReactNode } from "react";
-import type { Problem } from "../../api/client";
 import { Refusal } from "../layout/Refusal";
 import { CURRENCIES, checks, NEW_TICKET_TYPE, type Typed } from "./form";
 
@@ -23,7 +22,7 @@ type Props = {
   initial: Typed;
   /** An event that exists keeps its currency, its refund policy, and the names and taxes of its ticket types. */
   exists: boolean;
-  problem: Problem | null;
+  problem: unknown;
   save: (typed: Typed) => void;
   buttons: ReactNode;
 };
@@ -148,7 +147,7 @@ export function EventForm({ initial, exists, problem, save, buttons }: Props) {
             </Stack>
           </Fieldset>
         )}
-        {problem && <Refusal problem={problem} />}
+        <Refusal error={problem} />
         <Group>{buttons}</Group>
       </Stack>
     </form>

@@ -1,143 +1,141 @@
-import { Anchor, Button, Group, SimpleGrid, Stack, Table, Text, Title } from "@mantine/core";
+import { Anchor, Button, SimpleGrid, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useParams } from "react-router";
 import { onceOnly } from "../../api/client";
-import { type EventRead, publishEvent } from "../../api/generated";
+import { type EventRead, publishEvent, type TicketTypeRead } from "../../api/generated";
 import { readEventOptions } from "../../api/generated/@tanstack/react-query.gen";
-import { dateTime, money, number } from "../../format";
+import { number } from "../../format";
 import { Loaded } from "../../layout/Loaded";
+import { Amount } from "../layout/Amount";
+import { Facts } from "../layout/Facts";
+import { Page } from "../layout/Page";
+import { Part } from "../layout/Part";
 import { Refusal } from "../layout/Refusal";
+import { type Column, Rows } from "../layout/Rows";
+import { StatusBadge } from "../layout/StatusBadge";
+import { When } from "../layout/When";
 import { useMay } from "../who";
 import { Campaign } from "./Campaign";
 import { CancelDialog } from "./CancelDialog";
-import { EventStatus } from "./EventStatus";
+
+const BACK = { to: "/staff/events", label: "Events" };
 
 export function EventPage() {
   const { eventId = "" } = useParams();
   const event = useQuery({ ...readEventOptions({ path: { event_id: eventId } }), refetchInterval: 10_000 });
-  return <Loaded query={event}>{(found) => <Shown event={found} />}</Loaded>;
-}
-
-function Shown({ event }: { event: EventRead }) {
   return (
-    <Stack gap="lg">
-      <Group justify="space-between" align="flex-start">
-        <Stack gap={4}>
-          <Group gap="sm">
-            <Title order={1}>{event.name}</Title>
-            <EventStatus status={event.status} />
-          </Group>
-          <Text>{event.venue}</Text>
-          <Text>
-            {dateTime(event.starts_at, event.timezone)} ({event.timezone})
-          </Text>
-          {event.full_refund_until && (
-            <Text>Every buyer gets everything back until {dateTime(event.full_refund_until, event.timezone)}.</Text>
-          )}
-        </Stack>
-        <Actions event={event} />
-      </Group>
-      {event.status === "cancelled" && <Campaign eventId={event.id} />}
-      <SimpleGrid cols={{ base: 1, md: 2 }}>
-        <TicketTypes event={event} />
-        <Policy event={event} />
-      </SimpleGrid>
-      {event.description && <Text style={{ whiteSpace: "pre-line" }}>{event.description}</Text>}
-      <Anchor component={Link} to={`/staff/bookings?event_id=${event.id}`}>
-        Bookings of this event
-      </Anchor>
-    </Stack>
+    <Loaded query={event}>
+      {(found) => (
+        <Page title={found.name} back={BACK} actions={<Actions event={found} />}>
+          {found.status === "cancelled" && <Campaign eventId={found.id} />}
+          <SimpleGrid cols={{ base: 1, md: 2 }}>
+            <About event={found} />
+            <Policy event={found} />
+          </SimpleGrid>
+          <Part title="Ticket types">
+            <Rows label="Ticket types" rows={found.ticket_types} columns={TICKET_TYPES} empty="There are none." />
+          </Part>
+        </Page>
+      )}
+    </Loaded>
   );
 }
 
-function Actions({ event }: { event: EventRead }) {
-  const manager = useMay("manager");
-  const queries = useQueryClient();
-  const [cancelling, setCancelling] = useState(false);
-  const [key] = useState(() => crypto.randomUUID());
-  const publish = useMutation({
-    mutationFn: () => publishEvent({ path: { event_id: event.id }, headers: onceOnly(key), throwOnError: true }),
-    onSuccess: () => queries.invalidateQueries(),
-  });
-  const open = event.status === "draft" || event.status === "on_sale";
-  return (
-    <Stack align="flex-end">
-      <Group>
-        {event.status !== "draft" && (
-          <Button variant="default" component="a" href={`/events/${event.id}`} target="_blank">
-            See as a customer
-          </Button>
-        )}
-        {manager && open && (
-          <Button variant="default" component={Link} to={`/staff/events/${event.id}/edit`}>
-            Edit
-          </Button>
-        )}
-        {manager && event.status === "draft" && (
-          <Button loading={publish.isPending} onClick={() => publish.mutate()}>
-            Put on sale
-          </Button>
-        )}
-        {manager && open && (
-          <Button color="red" variant="light" onClick={() => setCancelling(true)}>
-            Cancel event
-          </Button>
-        )}
-      </Group>
-      <Refusal problem={publish.error} />
-      {cancelling && <CancelDialog event={event} close={() => setCancelling(false)} />}
-    </Stack>
-  );
-}
+const TICKET_TYPES: Column<TicketTypeRead>[] = [
+  { head: "Ticket type", cell: (type) => type.name },
+  { head: "Price", cell: (type) => <Amount of={type.price} />, numeric: true },
+  { head: "Tax", cell: (type) => `${type.tax_rate_bp / 100} %`, numeric: true, wide: true },
+  { head: "Held", cell: (type) => number(type.held ?? 0), numeric: true },
+  { head: "Sold", cell: (type) => number(type.sold ?? 0), numeric: true },
+  { head: "Left", cell: (type) => `${number(type.available)} of ${number(type.capacity)}`, numeric: true },
+];
 
-function TicketTypes({ event }: { event: EventRead }) {
+function About({ event }: { event: EventRead }) {
   return (
-    <Table.ScrollContainer minWidth={320}>
-      <Table>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Ticket type</Table.Th>
-            <Table.Th ta="right">Price</Table.Th>
-            <Table.Th ta="right">Held</Table.Th>
-            <Table.Th ta="right">Sold</Table.Th>
-            <Table.Th ta="right">Left</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {event.ticket_types.map((type) => (
-            <Table.Tr key={type.id}>
-              <Table.Td>{type.name}</Table.Td>
-              <Table.Td ta="right">{money(type.price)}</Table.Td>
-              <Table.Td ta="right">{number(type.held ?? 0)}</Table.Td>
-              <Table.Td ta="right">{number(type.sold ?? 0)}</Table.Td>
-              <Table.Td ta="right">
-                {number(type.available)} of {number(type.capacity)}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Part title="Event">
+      <Facts
+        of={{
+          Status: <StatusBadge status={event.status} />,
+          Venue: event.venue,
+          Starts: <When at={event.starts_at} zone={event.timezone} />,
+          Ends: <When at={event.ends_at} zone={event.timezone} />,
+          "Time zone": event.timezone,
+          "Full refund until": event.full_refund_until && <When at={event.full_refund_until} zone={event.timezone} />,
+          Description: event.description && (
+            <Text inherit style={{ whiteSpace: "pre-line" }}>
+              {event.description}
+            </Text>
+          ),
+          Bookings: (
+            <Anchor component={Link} to={`/staff/bookings?event_id=${event.id}`} inherit>
+              of this event
+            </Anchor>
+          ),
+        }}
+      />
+    </Part>
   );
 }
 
 function Policy({ event }: { event: EventRead }) {
   const { tiers, policy_id, policy_version, fee_minor } = event.refund_policy;
   return (
-    <Stack gap={4}>
-      <Text fw={600}>
-        Refund policy {policy_id}, version {policy_version}
-      </Text>
-      {tiers.map((tier) => (
-        <Text key={tier.hours_before} size="sm">
-          {tier.percent} % at least {tier.hours_before} h before the start
-        </Text>
-      ))}
-      <Text size="sm">Later: nothing.</Text>
-      {fee_minor > 0 && (
-        <Text size="sm">A fee of {money({ amount_minor: fee_minor, currency: event.currency })} is kept.</Text>
+    <Part title="Refund policy">
+      <Facts
+        of={{
+          Policy: `${policy_id}, version ${policy_version}`,
+          ...Object.fromEntries(tiers.map((tier) => [`${tier.hours_before} h before`, `${tier.percent} %`])),
+          Later: "nothing",
+          "Fee that is kept": fee_minor ? (
+            <Amount of={{ amount_minor: fee_minor ?? 0, currency: event.currency }} />
+          ) : null,
+        }}
+      />
+    </Part>
+  );
+}
+
+function Actions({ event }: { event: EventRead }) {
+  const manager = useMay("manager");
+  const [cancelling, setCancelling] = useState(false);
+  const open = manager && (event.status === "draft" || event.status === "on_sale");
+  return (
+    <>
+      {event.status !== "draft" && (
+        <Button size="xs" variant="default" component="a" href={`/events/${event.id}`} target="_blank">
+          See as a customer
+        </Button>
       )}
-    </Stack>
+      {open && (
+        <Button size="xs" variant="default" component={Link} to={`/staff/events/${event.id}/edit`}>
+          Edit
+        </Button>
+      )}
+      {open && event.status === "draft" && <Publish event={event} />}
+      {open && (
+        <Button size="xs" color="red" variant="light" onClick={() => setCancelling(true)}>
+          Cancel event
+        </Button>
+      )}
+      {cancelling && <CancelDialog event={event} onClose={() => setCancelling(false)} />}
+    </>
+  );
+}
+
+function Publish({ event }: { event: EventRead }) {
+  const queries = useQueryClient();
+  const [key] = useState(() => crypto.randomUUID());
+  const publish = useMutation({
+    mutationFn: () => publishEvent({ path: { event_id: event.id }, headers: onceOnly(key), throwOnError: true }),
+    onSuccess: () => queries.invalidateQueries(),
+  });
+  return (
+    <>
+      <Refusal error={publish.error} />
+      <Button size="xs" loading={publish.isPending} onClick={() => publish.mutate()}>
+        Put on sale
+      </Button>
+    </>
   );
 }

@@ -1,9 +1,10 @@
-import { Button, Stack, Title } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import { onceOnly, type Problem } from "../../api/client";
 import { createEvent } from "../../api/generated";
+import { Page } from "../layout/Page";
 import { EventForm } from "./EventForm";
 import { NEW, type Typed, toCreate } from "./form";
 
@@ -30,8 +31,7 @@ export function NewEventPage() {
   });
   const sending = create.isPending || create.isSuccess;
   return (
-    <Stack>
-      <Title order={1}>New event</Title>
+    <Page title="New event" back={{ to: "/staff/events", label: "Events" }}>
       <EventForm
         initial={NEW}
         exists={false}
@@ -48,6 +48,6 @@ export function NewEventPage() {
           </>
         }
       />
-    </Stack>
+    </Page>
   );
 }

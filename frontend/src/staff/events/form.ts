@@ -1,4 +1,4 @@
-import type { EventChange, EventCreate, EventRead } from "../../api/generated";
+import type { EventChange, EventCreate, EventRead, TicketTypeChange } from "../../api/generated";
 import { editable, typedMinor } from "../amounts";
 
 export const CURRENCIES = "EUR USD GBP CHF SEK NOK DKK PLN CZK HUF JPY AUD CAD NZD SGD INR ISK UGX".split(" ");
@@ -109,7 +109,7 @@ export function toChange(typed: Typed, event: EventRead): EventChange {
   const facts = (["name", "venue", "local_start", "local_end", "timezone"] as const).filter(
     (field) => typed[field] !== before[field],
   );
-  const types = typed.ticket_types.flatMap((type) => {
+  const types = typed.ticket_types.flatMap((type): TicketTypeChange[] => {
     const now = ticketType(type, event.currency);
     if (!type.id) return [now];
     const known = event.ticket_types.find(({ id }) => id === type.id);

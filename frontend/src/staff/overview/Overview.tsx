@@ -1,4 +1,4 @@
-import { NativeSelect, SimpleGrid, Stack, Title, Group } from "@mantine/core";
+import { NativeSelect, SimpleGrid } from "@mantine/core";
 import { DatePickerInput } from "@mantine/dates";
 import { useQuery } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
@@ -8,6 +8,7 @@ import {
   readRefundAnalyticsOptions,
 } from "../../api/generated/@tanstack/react-query.gen";
 import { Loaded } from "../../layout/Loaded";
+import { Page } from "../layout/Page";
 import { Checkouts } from "./Checkouts";
 import { PopularEvents } from "./PopularEvents";
 import { Refunds } from "./Refunds";
@@ -27,13 +28,13 @@ export function Overview() {
   const payments = useQuery(readPaymentAnalyticsOptions({ query }));
   const refunds = useQuery(readRefundAnalyticsOptions({ query }));
   return (
-    <Stack gap="lg">
-      <Group justify="space-between" align="flex-end">
-        <Title order={1}>Overview</Title>
-        <Group align="flex-end">
+    <Page
+      title="Overview"
+      actions={
+        <>
           <DatePickerInput
             type="range"
-            label="Days"
+            size="xs"
             aria-label="Days"
             allowSingleDateInRange
             w={250}
@@ -42,19 +43,21 @@ export function Overview() {
             onChange={([from, to]) => from && to && set({ since: from, until: to })}
           />
           <NativeSelect
-            label="Days of"
+            size="xs"
+            aria-label="Time zone of the days"
             data={ZONES}
             value={timezone}
             onChange={(change) => set({ timezone: change.currentTarget.value })}
           />
-        </Group>
-      </Group>
+        </>
+      }
+    >
       <Loaded query={payments}>{(found) => <Revenue analytics={found} since={since} last={last} />}</Loaded>
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg">
         <Loaded query={payments}>{(found) => <Checkouts analytics={found} />}</Loaded>
         <Loaded query={refunds}>{(found) => <Refunds analytics={found} />}</Loaded>
       </SimpleGrid>
       <Loaded query={events}>{(found) => <PopularEvents analytics={found} />}</Loaded>
-    </Stack>
+    </Page>
   );
 }

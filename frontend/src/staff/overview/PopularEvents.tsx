@@ -35,9 +35,7 @@ export function PopularEvents({ analytics }: { analytics: EventAnalytics }) {
                   </Table.Td>
                   <Table.Td ta="right">{number(event.bookings)}</Table.Td>
                   <Table.Td ta="right">{number(event.tickets)}</Table.Td>
-                  <Table.Td ta="right">
-                    {money({ amount_minor: event.gross_minor, currency: event.currency })}
-                  </Table.Td>
+                  <Table.Td ta="right">{money({ amount_minor: event.gross_minor, currency: event.currency })}</Table.Td>
                   <Table.Td>
                     <Text size="sm">
                       {number(event.sold)} of {number(event.capacity)}
