@@ -16,7 +16,7 @@ import booking.app
 import notification.app
 import payment.app
 import refund.app
-from chassis import problems
+from chassis import openapi
 from fastapi import APIRouter, FastAPI
 
 DOCUMENT = Path("docs/openapi.json")
@@ -60,9 +60,10 @@ def document() -> Json:
 
 
 def _described(service: str, routers: Sequence[APIRouter]) -> Json:
-    app = FastAPI(title=service, generate_unique_id_function=lambda route: route.name, responses=problems.RESPONSES)
+    app = FastAPI(title=service, generate_unique_id_function=openapi.operation_id)
     for router in routers:
         app.include_router(router)
+    openapi.describe_refusals(app)
     return app.openapi()
 
 

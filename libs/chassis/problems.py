@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -20,37 +19,6 @@ log = structlog.get_logger(__name__)
 
 _CONTENTION = frozenset({"40001", "40P01", "55P03", "57014"})
 """Serialization, deadlock, lock and statement timeouts: another try may get through."""
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A refusal (RFC 9457). What it says beside, such as `state` of a conflict, depends on the route.",
-        "content": {
-            "application/problem+json": {
-                "schema": {
-                    "title": "Problem",
-                    "type": "object",
-                    "required": ["type", "title", "status", "detail"],
-                    "properties": {
-                        "type": {"type": "string"},
-                        "title": {"type": "string"},
-                        "status": {"type": "integer"},
-                        "detail": {"type": "string"},
-                        "errors": {
-                            "type": "array",
-                            "items": {
-                                "type": "object",
-                                "required": ["field", "message"],
-                                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-                            },
-                        },
-                    },
-                }
-            }
-        },
-    }
-}
-"""What every route may answer, for its description; FastAPI's own would be another form than is sent."""
-
 
 def install(app: FastAPI) -> None:
     """Every error that leaves `app` is a problem document."""
