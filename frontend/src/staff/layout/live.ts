@@ -1,0 +1,2 @@
+/** Spread into a query whose page is watched: it looks again every few seconds while the tab is seen. */
+export const LIVE = { refetchInterval: 4_000 };
