@@ -60,6 +60,7 @@ export function Deliveries() {
   const deliveries = useInfiniteQuery({
     ...listDeliveriesInfiniteOptions({ path: { endpoint_id: endpointId }, query }),
     ...BY_CURSOR,
+    initialPageParam: { path: { endpoint_id: endpointId } },
     getNextPageParam: ({ next }) => next ?? undefined,
     refetchInterval: 15_000,
   });
