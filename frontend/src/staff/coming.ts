@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
-import type { DeliveryOut, Money, NotificationOut } from "../api/generated";
+import type { DeliveryOut, NotificationOut } from "../api/generated";
 import { client } from "../api/generated/client.gen";
 
 const SECURITY = [{ scheme: "bearer", type: "http" }] as const;
@@ -35,20 +35,6 @@ const pages = <Item>(url: string, filters: Filters) =>
     getNextPageParam: (page: Page<Item>) => page.next_cursor ?? undefined,
   });
 
-export type Review = {
-  payment_id: string;
-  booking_id: string;
-  amount: Money;
-  reason: string;
-  detail: Record<string, unknown>;
-  method: { kind: string; brand: string | null; last4: string | null } | null;
-  opened_at: string;
-  status: "open" | "approved" | "rejected";
-  decided_by: string | null;
-  decided_at: string | null;
-};
-
-export const reviewPages = (filters: Filters) => pages<Review>("/api/payment-reviews", filters);
 export const mailPages = (filters: Filters) => pages<NotificationOut>("/api/notifications", filters);
 export const deliveriesOf = (bookingId: string) =>
   queryOptions({

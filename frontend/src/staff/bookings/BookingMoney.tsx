@@ -1,10 +1,10 @@
 import { SimpleGrid, Stack, Text } from "@mantine/core";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { Money, PaymentPage, Quote, RefundPage } from "../../api/generated";
-import { Loaded } from "../../layout/Loaded";
 import { Amount } from "../layout/Amount";
+import { Known } from "../layout/Known";
 import { Part } from "../layout/Part";
-import { type Column, Rows } from "../layout/Rows";
+import { Rows, without } from "../layout/Rows";
 import { PAYMENT_COLUMNS } from "../payments/columns";
 import { REFUND_COLUMNS } from "../refunds/columns";
 
@@ -14,34 +14,34 @@ type Props = {
   quote: UseQueryResult<Quote, unknown>;
 };
 
-const ofBooking = <Row,>(columns: Column<Row>[]) => columns.filter(({ head }) => head !== "Booking");
-
 /** A booking's money: each figure by the service that knows it. */
 export function BookingMoney({ payments, refunds, quote }: Props) {
   return (
     <Part title="Money">
       <Stack gap="sm">
-        <Loaded query={quote}>{(found) => <Figures quote={found} />}</Loaded>
-        <Loaded query={payments}>
+        <Known query={quote} missing="Refund has not heard of this booking yet.">
+          {(found) => <Figures quote={found} />}
+        </Known>
+        <Known query={payments}>
           {(found) => (
             <Rows
               label="Payments"
               rows={found.payments}
-              columns={ofBooking(PAYMENT_COLUMNS)}
+              columns={without(PAYMENT_COLUMNS, "Booking", "Captured", "Pending", "Created")}
               empty="No payment: the booking is free, or payment has not heard of it yet."
             />
           )}
-        </Loaded>
-        <Loaded query={refunds}>
+        </Known>
+        <Known query={refunds}>
           {({ items }) => (
             <Rows
               label="Refunds"
               rows={items}
-              columns={ofBooking(REFUND_COLUMNS)}
+              columns={without(REFUND_COLUMNS, "Booking")}
               empty="No refund. Refunds by the policy, for a cancelled event and by staff would be here."
             />
           )}
-        </Loaded>
+        </Known>
       </Stack>
     </Part>
   );

@@ -8,10 +8,10 @@ import {
   quoteCancellationOptions,
   readBookingOptions,
 } from "../../api/generated/@tanstack/react-query.gen";
-import { Loaded } from "../../layout/Loaded";
 import { Amount } from "../layout/Amount";
 import { Copyable } from "../layout/Copyable";
 import { Facts } from "../layout/Facts";
+import { isMissing, Known, Said } from "../layout/Known";
 import { LIVE } from "../layout/live";
 import { Page } from "../layout/Page";
 import { Part } from "../layout/Part";
@@ -25,6 +25,8 @@ import { BookingMoney } from "./BookingMoney";
 import { CancelAction } from "./CancelAction";
 import { Timeline } from "./Timeline";
 
+const BACK = { to: "/staff/bookings", label: "Bookings" };
+
 export function BookingPage() {
   const { bookingId = "" } = useParams();
   const booking = useQuery({ ...readBookingOptions({ path: { booking_id: bookingId } }), ...LIVE });
@@ -32,10 +34,17 @@ export function BookingPage() {
   const refunds = useQuery({ ...listRefundsOptions({ query: { booking_id: bookingId } }), ...LIVE });
   const quote = useQuery({ ...quoteCancellationOptions({ query: { booking_id: bookingId } }), ...LIVE });
   const mayRefund = useMay("refunder");
+  if (isMissing(booking)) {
+    return (
+      <Page title="Booking" back={BACK}>
+        <Said>There is no booking with this id. The address may be mistyped.</Said>
+      </Page>
+    );
+  }
   return (
     <Page
       title={booking.data ? `Booking of ${booking.data.contact.name}` : "Booking"}
-      back={{ to: "/staff/bookings", label: "Bookings" }}
+      back={BACK}
       actions={
         mayRefund &&
         booking.data && (
@@ -52,7 +61,7 @@ export function BookingPage() {
         <Grid.Col span={{ base: 12, lg: 6 }}>
           <Stack gap="sm">
             <Part title="Booking">
-              <Loaded query={booking}>{(found) => <BookingFacts booking={found} />}</Loaded>
+              <Known query={booking}>{(found) => <BookingFacts booking={found} />}</Known>
             </Part>
             {booking.data && (
               <Part title="Tickets">

@@ -5,8 +5,8 @@ import { onceOnly, Problem } from "../../api/client";
 import { type BookingRead, cancelBooking, type Quote } from "../../api/generated";
 import { quoteCancellationOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { money } from "../../format";
-import { Loaded } from "../../layout/Loaded";
 import { Action } from "../layout/Ask";
+import { Known } from "../layout/Known";
 import { Policy } from "../refunds/Policy";
 
 /** Cancels for the customer, after showing what goes back. */
@@ -70,7 +70,7 @@ function Tickets({ booking }: { booking: BookingRead }) {
           ))}
         </Stack>
       </Checkbox.Group>
-      {chosen.length > 0 && <Loaded query={quote}>{(found) => <GoesBack quote={found} />}</Loaded>}
+      {chosen.length > 0 && <Known query={quote}>{(found) => <GoesBack quote={found} />}</Known>}
     </>
   );
 }

@@ -1,9 +1,11 @@
-import { Alert, Stack, Text } from "@mantine/core";
+import { Stack, Text } from "@mantine/core";
 import { type UseQueryResult, useQueries, useQuery } from "@tanstack/react-query";
+import { Problem } from "../../api/client";
 import type { PaymentRead, RefundSummary } from "../../api/generated";
 import { listNotificationsOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { deliveriesOf, type Timeline as Told, timelineOptions } from "../coming";
 import { Entries } from "../layout/Entries";
+import { Away } from "../layout/Known";
 import { LIVE } from "../layout/live";
 import { delivered, mailed, merged, SERVICES, type Service, told } from "../layout/timeline";
 
@@ -40,8 +42,10 @@ export function Timeline({ bookingId, payments, refunds }: Props) {
     .some(({ isLoading, failureReason }) => isLoading && !failureReason);
   return (
     <Stack gap="xs" aria-busy={loading}>
-      {SERVICES.filter((service) => asked[service].some(({ failureReason }) => failureReason)).map((service) => (
-        <Away key={service} service={service} known={entries.some((entry) => entry.service === service)} />
+      {SERVICES.filter((service) => asked[service].some(isAway)).map((service) => (
+        <Away key={service}>
+          {`${entries.some((entry) => entry.service === service) ? "What is new" : "What happened"} in ${service}`}
+        </Away>
       ))}
       <Entries of={entries} />
       {loading && (
@@ -53,6 +57,10 @@ export function Timeline({ bookingId, payments, refunds }: Props) {
   );
 }
 
+/** What a service does not know yet is no outage. */
+const isAway = ({ failureReason: why }: UseQueryResult<unknown, unknown>) =>
+  why != null && !(why instanceof Problem && why.status === 404);
+
 function useTimelines(of: "payments" | "refunds", those: { id: string }[]) {
   const queries: UseQueryResult<Told, unknown>[] = useQueries({
     queries: those.map(({ id }) => ({ ...timelineOptions(of, id), ...LIVE })),
@@ -61,15 +69,4 @@ function useTimelines(of: "payments" | "refunds", those: { id: string }[]) {
     const query = queries[index];
     return query ? [{ id, query }] : [];
   });
-}
-
-function Away({ service, known }: { service: Service; known: boolean }) {
-  return (
-    <Alert color="yellow" role="status" p="xs">
-      {known
-        ? `What ${service} tells may be out of date: it does not answer right now.`
-        : `What ${service} knows is missing: it does not answer right now.`}{" "}
-      It is asked again by itself.
-    </Alert>
-  );
 }

@@ -6,6 +6,7 @@ import { type DeliveryOut, type DeliveryStatus, type ListDeliveriesData, redeliv
 import { listDeliveriesInfiniteOptions, listEndpointsOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Action } from "../layout/Ask";
 import { Filter, useFilters } from "../layout/filters";
+import { WORK } from "../layout/live";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import { Ref } from "../layout/Ref";
@@ -62,7 +63,7 @@ export function Deliveries() {
     ...BY_CURSOR,
     initialPageParam: { path: { endpoint_id: endpointId } },
     getNextPageParam: ({ next }) => next ?? undefined,
-    refetchInterval: 15_000,
+    ...WORK,
   });
   return (
     <Page

@@ -4,10 +4,10 @@ import { Link } from "react-router";
 import { onceOnly } from "../../api/client";
 import { type EndpointCreated, type EndpointOut, registerEndpoint, removeEndpoint } from "../../api/generated";
 import { listEndpointsOptions } from "../../api/generated/@tanstack/react-query.gen";
-import { Loaded } from "../../layout/Loaded";
 import { post } from "../coming";
 import { Action } from "../layout/Ask";
 import { Copyable } from "../layout/Copyable";
+import { Known } from "../layout/Known";
 import { Page } from "../layout/Page";
 import { type Column, Rows } from "../layout/Rows";
 import { StatusBadge } from "../layout/StatusBadge";
@@ -53,7 +53,7 @@ export function Endpoints() {
   const endpoints = useQuery(listEndpointsOptions());
   return (
     <Page title="CRM endpoints" actions={<Register />}>
-      <Loaded query={endpoints}>
+      <Known query={endpoints}>
         {({ items }) => (
           <Rows
             label="CRM endpoints"
@@ -62,7 +62,7 @@ export function Endpoints() {
             empty="No CRM is told anything. Register the address of one, and it gets a signed request for every event."
           />
         )}
-      </Loaded>
+      </Known>
     </Page>
   );
 }

@@ -14,19 +14,18 @@ export const MAIL_COLUMNS: Column<NotificationOut>[] = [
     head: "Booking",
     cell: ({ booking_id }) => booking_id && <Ref to={`/staff/bookings/${booking_id}`} id={booking_id} />,
   },
-  { head: "Status", cell: ({ status }) => <StatusBadge status={status} /> },
   {
-    head: "Why not",
-    cell: ({ last_error, attempts }) =>
-      last_error && (
-        <>
-          {last_error}
+    head: "Status",
+    cell: ({ status, last_error, attempts }) => (
+      <>
+        <StatusBadge status={status} />
+        {last_error && (
           <Text size="xs" c="dimmed">
-            {attempts === 1 ? "1 attempt" : `${attempts} attempts`}
+            {last_error} ({attempts === 1 ? "1 attempt" : `${attempts} attempts`})
           </Text>
-        </>
-      ),
-    wide: true,
+        )}
+      </>
+    ),
   },
   { head: "Sent", cell: ({ sent_at, created_at }) => <When at={sent_at ?? created_at} />, wide: true },
 ];

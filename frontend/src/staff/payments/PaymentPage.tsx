@@ -4,12 +4,12 @@ import { Link, useParams } from "react-router";
 import type { PaymentDetail, RefundRead } from "../../api/generated";
 import { readPaymentOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { money } from "../../format";
-import { Loaded } from "../../layout/Loaded";
 import { timelineOptions } from "../coming";
 import { Amount } from "../layout/Amount";
 import { Copyable } from "../layout/Copyable";
 import { Entries } from "../layout/Entries";
 import { Facts } from "../layout/Facts";
+import { isMissing, Known, Said } from "../layout/Known";
 import { LIVE } from "../layout/live";
 import { Page } from "../layout/Page";
 import { Part } from "../layout/Part";
@@ -29,16 +29,22 @@ const REFUNDS: Column<RefundRead>[] = [
   { head: "Since", cell: ({ updated_at }) => <When at={updated_at} />, wide: true },
 ];
 
+const BACK = { to: "/staff/payments", label: "Payments" };
+
 export function PaymentPage() {
   const { paymentId = "" } = useParams();
   const payment = useQuery({ ...readPaymentOptions({ path: { payment_id: paymentId } }), ...LIVE });
   const timeline = useQuery({ ...timelineOptions("payments", paymentId), ...LIVE });
   const found = payment.data;
+  if (isMissing(payment)) {
+    return (
+      <Page title="Payment" back={BACK}>
+        <Said>There is no payment with this id. The address may be mistyped.</Said>
+      </Page>
+    );
+  }
   return (
-    <Page
-      title={found ? `Payment of ${money(found.amount)}` : "Payment"}
-      back={{ to: "/staff/payments", label: "Payments" }}
-    >
+    <Page title={found ? `Payment of ${money(found.amount)}` : "Payment"} back={BACK}>
       <Grid gap="sm">
         <Grid.Col span={{ base: 12, lg: 6 }}>
           <Stack gap="sm">
@@ -51,7 +57,7 @@ export function PaymentPage() {
               </Alert>
             )}
             <Part title="Payment">
-              <Loaded query={payment}>{(detail) => <PaymentFacts payment={detail} />}</Loaded>
+              <Known query={payment}>{(detail) => <PaymentFacts payment={detail} />}</Known>
             </Part>
             {found && (
               <Part title="Refunds">
@@ -67,7 +73,7 @@ export function PaymentPage() {
         </Grid.Col>
         <Grid.Col span={{ base: 12, lg: 6 }}>
           <Part title="Attempts and what followed">
-            <Loaded query={timeline}>{({ items }) => <Entries of={told("payment", paymentId, items)} />}</Loaded>
+            <Known query={timeline}>{({ items }) => <Entries of={told("payment", paymentId, items)} />}</Known>
           </Part>
         </Grid.Col>
       </Grid>

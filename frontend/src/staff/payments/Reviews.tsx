@@ -1,10 +1,18 @@
 import { Group, Text, Textarea } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { onceOnly } from "../../api/client";
+import {
+  approvePaymentReview,
+  type ListPaymentReviewsData,
+  type ReviewRead,
+  rejectPaymentReview,
+} from "../../api/generated";
+import { listPaymentReviewsInfiniteOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { money } from "../../format";
-import { post, type Review, reviewPages } from "../coming";
 import { Amount } from "../layout/Amount";
 import { Action } from "../layout/Ask";
 import { useFilters } from "../layout/filters";
+import { WORK } from "../layout/live";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import { Ref } from "../layout/Ref";
@@ -16,9 +24,7 @@ import { When } from "../layout/When";
 import { useMay } from "../who";
 import { methodOf } from "./columns";
 
-type Row = Review & { id: string };
-
-const COLUMNS: Column<Row>[] = [
+const COLUMNS: Column<ReviewRead>[] = [
   { head: "Payment", cell: ({ payment_id }) => <Ref to={`/staff/payments/${payment_id}`} id={payment_id} /> },
   { head: "Booking", cell: ({ booking_id }) => <Ref to={`/staff/bookings/${booking_id}`} id={booking_id} /> },
   { head: "Amount", cell: ({ amount }) => <Amount of={amount} />, numeric: true },
@@ -37,7 +43,7 @@ const COLUMNS: Column<Row>[] = [
   { head: "Since", cell: ({ opened_at }) => <When at={opened_at} />, wide: true },
 ];
 
-const DECIDED: Column<Row>[] = [
+const DECIDED: Column<ReviewRead>[] = [
   { head: "Decided by", cell: ({ decided_by }) => decided_by },
   { head: "At", cell: ({ decided_at }) => decided_at && <When at={decided_at} />, wide: true },
 ];
@@ -52,8 +58,11 @@ const EMPTY: Record<string, string> = {
 export function Reviews() {
   const [{ status = "open" }, narrow] = useFilters("status");
   const mayDecide = useMay("refunder");
-  const reviews = useInfiniteQuery({ ...reviewPages({ status }), ...BY_CURSOR, refetchInterval: 15_000 });
-  const decide: Column<Row>[] = mayDecide ? [{ head: "What to do", cell: (review) => <Decide review={review} /> }] : [];
+  const query = { status } as ListPaymentReviewsData["query"];
+  const reviews = useInfiniteQuery({ ...listPaymentReviewsInfiniteOptions({ query }), ...BY_CURSOR, ...WORK });
+  const decide: Column<ReviewRead>[] = mayDecide
+    ? [{ head: "What to do", cell: (review) => <Decide review={review} /> }]
+    : [];
   return (
     <Page title="Payment reviews">
       <Views
@@ -66,7 +75,7 @@ export function Reviews() {
         key={status}
         label="Payment reviews"
         query={reviews}
-        rows={({ items }) => items.map((review) => ({ ...review, id: review.payment_id }))}
+        rows={({ items }) => items}
         columns={[...COLUMNS, ...(status === "open" ? decide : DECIDED)]}
         empty={EMPTY[status]}
       />
@@ -74,16 +83,26 @@ export function Reviews() {
   );
 }
 
-function Decide({ review }: { review: Review }) {
-  const decide = (verdict: "approve" | "reject") => (key: string, fields: FormData) =>
-    post(`/api/payment-reviews/${review.payment_id}/${verdict}`, key, {
-      note: String(fields.get("note")).trim() || null,
+function Decide({ review }: { review: ReviewRead }) {
+  const decide = (verdict: typeof approvePaymentReview) => (key: string, fields: FormData) =>
+    verdict({
+      path: { payment_id: review.payment_id },
+      body: { note: String(fields.get("note")).trim() || null },
+      headers: onceOnly(key),
+      throwOnError: true,
     });
   const amount = money(review.amount);
   return (
     <Group gap={4}>
-      <Action label="Approve" title={`Approve the payment of ${amount}`} submit="Approve" ask={decide("approve")}>
-        <Text size="sm">The booking goes on: the amount is charged and the tickets are sent.</Text>
+      <Action
+        label="Approve"
+        title={`Approve the payment of ${amount}`}
+        submit="Approve"
+        ask={decide(approvePaymentReview)}
+      >
+        <Text size="sm">
+          The booking goes on: if its seats are free, the amount is charged and the tickets are sent.
+        </Text>
         <Note />
       </Action>
       <Action
@@ -91,9 +110,11 @@ function Decide({ review }: { review: Review }) {
         title={`Reject the payment of ${amount}`}
         submit="Reject"
         color="red"
-        ask={decide("reject")}
+        ask={decide(rejectPaymentReview)}
       >
-        <Text size="sm">Nothing is charged: what was reserved on the card is let go, and the seats come free.</Text>
+        <Text size="sm">
+          The seats come free. What was reserved on the card is let go; what was charged already goes back in full.
+        </Text>
         <Note />
       </Action>
     </Group>

@@ -3,7 +3,7 @@ import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import type { BookingRead, RefundSummary } from "../../api/generated";
 import { quoteCancellationOptions } from "../../api/generated/@tanstack/react-query.gen";
-import { Loaded } from "../../layout/Loaded";
+import { Known } from "../layout/Known";
 import { RefundForm } from "./RefundForm";
 
 /** Refunds of a booking's payment what staff decide on. */
@@ -16,9 +16,9 @@ export function RefundAction({ booking, refunds }: { booking: BookingRead; refun
         Refund
       </Button>
       <Modal opened={opened} onClose={close} title="Refund" size="lg" closeButtonProps={{ "aria-label": "Close" }}>
-        <Loaded query={quote}>
+        <Known query={quote}>
           {(found) => <RefundForm booking={booking} refunds={refunds ?? []} quote={found} onClose={close} />}
-        </Loaded>
+        </Known>
       </Modal>
     </>
   );

@@ -11,10 +11,10 @@ import {
   type RefundSummary,
 } from "../../api/generated";
 import { money } from "../../format";
+import { typedMinor } from "../amounts";
 import { Figures } from "../bookings/BookingMoney";
 import { Ask } from "../layout/Ask";
 import { useMay } from "../who";
-import { typed } from "./amounts";
 import { Policy } from "./Policy";
 import { type Picked, Tickets } from "./Tickets";
 import { REASONS, WHATEVER_THE_POLICY } from "./words";
@@ -139,8 +139,8 @@ type Choice = { suggested: number; remaining: number; amount: string; picked: Pi
 function askedFor(how: How, { suggested, remaining, amount, picked, currency }: Choice): number | null {
   if (how === "suggested") return suggested;
   if (how === "all") return remaining || null;
-  if (how === "amount") return typed(amount, currency);
-  const parts = Object.values(picked).map((text) => typed(text, currency));
+  if (how === "amount") return typedMinor(amount, currency) || null;
+  const parts = Object.values(picked).map((text) => typedMinor(text, currency) || null);
   return parts.length && !parts.includes(null) ? parts.reduce<number>((sum, part) => sum + (part ?? 0), 0) : null;
 }
 
@@ -148,7 +148,9 @@ function askedFor(how: How, { suggested, remaining, amount, picked, currency }: 
 function part(how: How, asked: number, picked: Picked, currency: string): Partial<RefundRequest> {
   if (how === "all") return {};
   if (how !== "tickets") return { amount_minor: asked };
-  return { lines: Object.entries(picked).map(([line_id, text]) => ({ line_id, amount_minor: typed(text, currency) })) };
+  return {
+    lines: Object.entries(picked).map(([line_id, text]) => ({ line_id, amount_minor: typedMinor(text, currency) })),
+  };
 }
 
 function Done({ refund }: { refund: RefundDetail }) {

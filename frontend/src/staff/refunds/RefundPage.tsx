@@ -4,10 +4,10 @@ import { useParams } from "react-router";
 import type { RefundDetail } from "../../api/generated";
 import { readRefundOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { money } from "../../format";
-import { Loaded } from "../../layout/Loaded";
 import { timelineOptions } from "../coming";
 import { Amount } from "../layout/Amount";
 import { Entries } from "../layout/Entries";
+import { isMissing, Known, Said } from "../layout/Known";
 import { LIVE } from "../layout/live";
 import { Page } from "../layout/Page";
 import { Part } from "../layout/Part";
@@ -18,15 +18,24 @@ import { Payout } from "./Payout";
 import { RefundFacts } from "./RefundFacts";
 import { Repair } from "./Repair";
 
+const BACK = { to: "/staff/refunds", label: "Refunds" };
+
 export function RefundPage() {
   const { refundId = "" } = useParams();
   const refund = useQuery({ ...readRefundOptions({ path: { refund_id: refundId } }), ...LIVE });
   const timeline = useQuery({ ...timelineOptions("refunds", refundId), ...LIVE });
   const found = refund.data;
+  if (isMissing(refund)) {
+    return (
+      <Page title="Refund" back={BACK}>
+        <Said>There is no refund with this id. The address may be mistyped.</Said>
+      </Page>
+    );
+  }
   return (
     <Page
       title={found ? `Refund of ${money(found.amount)}` : "Refund"}
-      back={{ to: "/staff/refunds", label: "Refunds" }}
+      back={BACK}
       actions={
         found && (
           <>
@@ -40,7 +49,7 @@ export function RefundPage() {
         <Grid.Col span={{ base: 12, lg: 6 }}>
           <Stack gap="sm">
             <Part title="Refund">
-              <Loaded query={refund}>{(detail) => <RefundFacts refund={detail} />}</Loaded>
+              <Known query={refund}>{(detail) => <RefundFacts refund={detail} />}</Known>
             </Part>
             {found && (found.status === "failed" || found.has_payout_details) && (
               <Part title="Another way">
@@ -53,7 +62,7 @@ export function RefundPage() {
           <Stack gap="sm">
             {found && <Arithmetic refund={found} />}
             <Part title="Timeline">
-              <Loaded query={timeline}>{({ items }) => <Entries of={told("refund", refundId, items)} />}</Loaded>
+              <Known query={timeline}>{({ items }) => <Entries of={told("refund", refundId, items)} />}</Known>
             </Part>
           </Stack>
         </Grid.Col>

@@ -4,6 +4,7 @@ import type { ListRefundsData, RefundSummary } from "../../api/generated";
 import { listRefundsInfiniteOptions, readRefundOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Csv } from "../layout/Csv";
 import { Filter, useFilters } from "../layout/filters";
+import { WORK } from "../layout/live";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import type { Column } from "../layout/Rows";
@@ -13,7 +14,6 @@ import { Decide } from "./Decide";
 import { Repair } from "./Repair";
 import { STATUSES } from "./words";
 
-const WORK = { refetchInterval: 15_000 };
 const TO_DO: Column<RefundSummary> = { head: "What to do", cell: (refund) => <ToDo refund={refund} /> };
 
 /** All refunds, and those that wait for staff as lists of work. */

@@ -3,7 +3,7 @@ import { useQueries } from "@tanstack/react-query";
 import type { BookingRead, RefundSummary } from "../../api/generated";
 import { readRefundOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { money } from "../../format";
-import { plain, typed } from "./amounts";
+import { editable, typedMinor } from "../amounts";
 import { COUNTS } from "./words";
 
 /** Tickets and how much of each goes back, as it was typed. */
@@ -35,7 +35,7 @@ export function Tickets({ booking, refunds, picked, onChange }: Props) {
               disabled={left <= 0}
               checked={text !== undefined}
               onChange={(event) =>
-                onChange(event.currentTarget.checked ? { ...picked, [id]: plain(left, currency) } : others)
+                onChange(event.currentTarget.checked ? { ...picked, [id]: editable(left, currency) } : others)
               }
               label={`${name} (${status}), ${money({ amount_minor: left, currency })} left`}
             />
@@ -49,7 +49,7 @@ export function Tickets({ booking, refunds, picked, onChange }: Props) {
                 rightSectionWidth={44}
                 value={text}
                 onChange={(event) => onChange({ ...picked, [id]: event.currentTarget.value })}
-                error={typed(text, currency) === null}
+                error={!typedMinor(text, currency)}
               />
             )}
           </Group>

@@ -10,22 +10,18 @@ import { why } from "./words";
 export const REFUND_COLUMNS: Column<RefundSummary>[] = [
   { head: "Refund", cell: ({ id }) => <Ref to={`/staff/refunds/${id}`} id={id} /> },
   { head: "Booking", cell: ({ booking_id }) => <Ref to={`/staff/bookings/${booking_id}`} id={booking_id} /> },
-  { head: "Status", cell: ({ status }) => <StatusBadge status={status} /> },
-  { head: "Amount", cell: ({ amount }) => <Amount of={amount} />, numeric: true },
-  { head: "Reason", cell: ({ reason }) => words(reason), wide: true },
   {
-    head: "Why not done",
+    head: "Status",
     cell: (refund) => (
       <>
-        {why(refund)}
-        {refund.has_payout_details && (
-          <Text size="xs" c="dimmed">
-            the customer chose another way
-          </Text>
-        )}
+        <StatusBadge status={refund.status} />
+        <Text size="xs" c="dimmed">
+          {[why(refund), refund.has_payout_details && "the customer chose another way"].filter(Boolean).join("; ")}
+        </Text>
       </>
     ),
-    wide: true,
   },
+  { head: "Amount", cell: ({ amount }) => <Amount of={amount} />, numeric: true },
+  { head: "Reason", cell: ({ reason }) => words(reason), wide: true },
   { head: "Since", cell: ({ updated_at }) => <When at={updated_at} />, wide: true },
 ];
