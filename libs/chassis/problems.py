@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 _CONTENTION = frozenset({"40001", "40P01", "55P03", "57014"})
 """Serialization, deadlock, lock and statement timeouts: another try may get through."""
 
+
 def install(app: FastAPI) -> None:
     """Every error that leaves `app` is a problem document."""
     app.add_exception_handler(Problem, _problem)

@@ -50,6 +50,19 @@ class PaymentFailed(Event, type="payment.failed.v1", subject="payment_id"):
     payment_id: UUID
     booking_id: UUID
     reason: Literal["too_many_declines", "canceled_by_provider", "amount_not_chargeable"]
+    rejected_in_review: bool = Field(default=False, description="a person rejected it, and it was canceled for that")
+
+
+class PaymentHeldForReview(Event, type="payment.held-for-review.v1", subject="payment_id"):
+    """A person has to look at the payment before it goes on: nothing is captured meanwhile, and its booking's hold is not extended."""
+
+    payment_id: UUID
+    booking_id: UUID
+    amount: Money
+    kind: Literal["held", "doubted"] = Field(
+        description="held: a rule wants it before booking hears of it; doubted: the provider's object is not as it was asked for"
+    )
+    reasons: tuple[str, ...] = Field(description="the rules, or what of the object is doubted")
 
 
 class PaymentVoided(Event, type="payment.voided.v1", subject="payment_id"):

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from booking.domain import Status as BookingStatus
 from payment.domain import Status as PaymentStatus
-from payment.models import MADE_OUTSIDE
+from payment.models import DECIDED_HERE, REVIEW_REJECTED
 from payment.refund_states import GIVEN_BACK, IN_RESERVE
 from payment.refund_states import RefundStatus as PaymentRefundStatus
 from pydantic import ValidationError
@@ -270,7 +270,7 @@ def _same_refunds(dossier: Dossier, terms: Terms) -> Iterator[Difference]:
         ours = executed.pop(refund.id, None)
         yield from _same_refund(refund, ours, terms)
     for left in executed.values():
-        if left.reason != MADE_OUTSIDE:
+        if left.reason not in DECIDED_HERE:
             yield Difference(
                 "M3",
                 Kind.MISSING_LOCAL,
@@ -331,6 +331,11 @@ def _over(dossier: Dossier, booking: Booking, terms: Terms) -> Iterator[Differen
     """The booking is not the buyer's: what was taken went back, but for what a decision lets us keep."""
     cap = captured(dossier.entries)
     if not cap:
+        return
+    rejected = [refund for refund in dossier.payment_refunds if refund.reason == REVIEW_REJECTED]
+    if rejected:  # nobody decides anew what a person has rejected
+        if (back := given_back(dossier.entries)) < cap:
+            yield _amount("M3", dossier, f"{cap} {booking.currency} given back, as its review rejected it", str(back))
         return
     decision = next((refund for refund in dossier.refunds if refund.ground in ENDS_BOOKING), None)
     since = max(

@@ -18,8 +18,10 @@ from sqlmodel import col, select
 from payment import schedule
 from payment.changes import Change
 from payment.domain import YIELDING, Fact, Release, Status, Step, Trigger, Wish, next_step
+from payment.fraud import DEFAULT, Rules
 from payment.gateways import Gateway, GatewayError, IntentView, NotRun, Refused, Unanswered
-from payment.intents import apply_intent, let_go, refused_amount, start_capture
+from payment.holds import apply_look
+from payment.intents import let_go, refused_amount, start_capture
 from payment.models import CHECKS, LEASE, Attempt, Operation, Outcome, claim_anew, is_running_out, locked_payment
 
 log = structlog.get_logger(__name__)
@@ -45,7 +47,7 @@ class Plan:
     quiet_for: timedelta = timedelta(0)
 
 
-async def advance_payment(database: Database, gateway: Gateway, payment_id: UUID) -> None:
+async def advance_payment(database: Database, gateway: Gateway, payment_id: UUID, rules: Rules = DEFAULT) -> None:
     """One step of a payment that is due."""
     async with database.transaction() as tx:
         plan = await _plan(tx, payment_id)
@@ -57,7 +59,7 @@ async def advance_payment(database: Database, gateway: Gateway, payment_id: UUID
     except (GatewayError, NotFoundAnywhere) as error:
         found = error
     async with database.transaction() as tx:
-        await _record(tx, gateway, plan, found)
+        await _record(tx, gateway, rules, plan, found)
 
 
 async def _plan(tx: Transaction, payment_id: UUID) -> Plan | None:
@@ -165,7 +167,7 @@ def _makes_needless(fact: Fact, plan: Plan) -> bool:
 
 
 async def _record(
-    tx: Transaction, gateway: Gateway, plan: Plan, found: IntentView | GatewayError | NotFoundAnywhere
+    tx: Transaction, gateway: Gateway, rules: Rules, plan: Plan, found: IntentView | GatewayError | NotFoundAnywhere
 ) -> None:
     payment = await locked_payment(tx, plan.payment_id)
     assert payment is not None, "payments are never removed"
@@ -174,7 +176,7 @@ async def _record(
     match found:
         case IntentView():
             change.set(checks=payment.checks + 1)
-            apply_intent(change, found, gateway)
+            await apply_look(change, found, gateway, rules)
         case NotFoundAnywhere():
             await _record_absence(change, plan)
         case Refused():

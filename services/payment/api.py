@@ -5,15 +5,27 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from chassis.auth import Holder, Staff, holder_of
+from chassis.auth import Holder, Refunder, Staff, holder_of
+from chassis.crypto import Sealer
 from chassis.db import Database, Tx
 from fastapi import APIRouter, Depends, Query, Request
 
-from payment import service
+from payment import reviews, service
 from payment.dispute_states import DisputeStatus
 from payment.domain import Status
+from payment.fraud import ReviewStatus, Rules
 from payment.gateways import Gateway
-from payment.schemas import DisputePage, PaymentCreate, PaymentDetail, PaymentPage, PaymentRead, PaymentStarted
+from payment.schemas import (
+    Decision,
+    DisputePage,
+    PaymentCreate,
+    PaymentDetail,
+    PaymentPage,
+    PaymentRead,
+    PaymentStarted,
+    ReviewPage,
+    ReviewRead,
+)
 
 router = APIRouter(tags=["payments"])
 
@@ -28,16 +40,30 @@ async def _gateway(request: Request) -> Gateway:
     return gateway
 
 
+async def _sealer(request: Request) -> Sealer:
+    sealer: Sealer = request.app.state.sealer
+    return sealer
+
+
+async def _rules(request: Request) -> Rules:
+    rules: Rules = request.app.state.review_rules
+    return rules
+
+
 Db = Annotated[Database, Depends(_database)]
 """For verbs that call the provider between two transactions of their own."""
 Provider = Annotated[Gateway, Depends(_gateway)]
+Seals = Annotated[Sealer, Depends(_sealer)]
+ReviewRules = Annotated[Rules, Depends(_rules)]
 
 
 @router.post("/payments", status_code=201)
-async def start_payment(body: PaymentCreate, holder: Holder, database: Db, gateway: Provider) -> PaymentStarted:
+async def start_payment(
+    body: PaymentCreate, holder: Holder, database: Db, gateway: Provider, rules: ReviewRules
+) -> PaymentStarted:
     """Asked again, it shows the same payment: there is one for each booking."""
     holder_of(holder, body.booking_id)
-    return await service.start_payment(database, gateway, body.booking_id)
+    return await service.start_payment(database, gateway, body.booking_id, rules)
 
 
 @router.get("/payments")
@@ -60,9 +86,11 @@ async def read_payment(payment_id: UUID, holder: Holder, tx: Tx) -> PaymentDetai
 
 
 @router.post("/payments/{payment_id}/sync")
-async def sync_payment(payment_id: UUID, holder: Holder, database: Db, gateway: Provider) -> PaymentRead:
+async def sync_payment(
+    payment_id: UUID, holder: Holder, database: Db, gateway: Provider, rules: ReviewRules
+) -> PaymentRead:
     """A hint that something has happened: the provider is asked at once."""
-    return await service.sync_payment(database, gateway, payment_id, holder)
+    return await service.sync_payment(database, gateway, payment_id, holder, rules)
 
 
 @router.get("/disputes")
@@ -75,3 +103,31 @@ async def list_disputes(
 ) -> DisputePage:
     """Newest first."""
     return await service.list_disputes(tx, status, cursor, limit)
+
+
+@router.get("/payment-reviews")
+async def list_payment_reviews(
+    tx: Tx,
+    _: Staff,
+    status: ReviewStatus | None = None,
+    cursor: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> ReviewPage:
+    """Payments that a person looks at or has looked at, newest first."""
+    return await reviews.list_reviews(tx, status, cursor, limit)
+
+
+@router.post("/payment-reviews/{payment_id}/approve")
+async def approve_payment_review(
+    payment_id: UUID, asker: Refunder, sealer: Seals, tx: Tx, body: Decision | None = None
+) -> ReviewRead:
+    """Lets the payment go on, as any authorization that comes late does."""
+    return await reviews.approve(tx, sealer, asker, payment_id, body.note if body else None)
+
+
+@router.post("/payment-reviews/{payment_id}/reject")
+async def reject_payment_review(
+    payment_id: UUID, asker: Refunder, sealer: Seals, tx: Tx, body: Decision | None = None
+) -> ReviewRead:
+    """Ends the payment: the buyer is not charged, or gets back in full what was captured."""
+    return await reviews.reject(tx, sealer, asker, payment_id, body.note if body else None)

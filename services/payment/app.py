@@ -44,7 +44,7 @@ def create_app() -> FastAPI:
             await asyncio.gather(*loops, return_exceptions=True)
             await gateway.close()
 
-    return create_service(
+    app = create_service(
         "payment",
         settings,
         load(Shared),
@@ -53,3 +53,5 @@ def create_app() -> FastAPI:
         parts=parts,
         outdated=receipts.outdated,
     )
+    app.state.review_rules = settings.review_rules
+    return app

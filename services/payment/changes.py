@@ -207,7 +207,9 @@ class RefundChange(Change):
         self.alongside(update(attempts).where(*is_open).values(outcome=outcome, closed_at=self.tx.now))
 
     def publish_about_refund(self, event: type[Event], **facts: Any) -> None:
-        """An event of the payment about its refund."""
+        """An event of the payment about its refund, unless it is one that nobody knows of."""
+        if not self.refund.is_told:
+            return
         self.publish(event, refund_id=self.refund.id, amount=self.refund.amount, **facts)
 
     def wait_for(self, waits_for: Waiting | None) -> None:

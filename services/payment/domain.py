@@ -61,6 +61,7 @@ class Release(StrEnum):
     BOOKING_EXPIRED = "booking_expired"
     BOOKING_CANCELLED = "booking_cancelled"
     TOO_MANY_DECLINES = "too_many_declines"
+    REVIEW_REJECTED = "review_rejected"
 
 
 class Trigger(StrEnum):
@@ -80,6 +81,10 @@ class Trigger(StrEnum):
     ABSENT = "absent"  # proved: what was asked for does not exist
     UNANSWERED = "unanswered"
     DOUBTED = "doubted"  # the provider's object is not the one that we asked for
+    HELD = "held"  # a rule wants a person to look at it before booking hears of it
+    CLEARED = "cleared"  # a person lets a held payment go on
+    ACCEPTED = "accepted"  # a person accepts what was doubted: the provider is asked anew
+    REJECTED = "rejected"  # a person does not want the money, or booking needs it no more
 
 
 _STALE = (Trigger.METHOD_NEEDED, Trigger.ACTION_NEEDED, Trigger.PROCESSING)
@@ -115,26 +120,30 @@ _ROWS: Mapping[Status, Mapping[Trigger, Status]] = {
     | {Trigger.CAPTURE_STARTED: Status.CAPTURING, Trigger.CAPTURE_REFUSED: Status.AUTHORIZED},
     Status.AUTHORIZED: _OPEN
     | _stays(Status.AUTHORIZED, *_STALE, Trigger.CAPTURE_REFUSED)
-    | {Trigger.CAPTURE_STARTED: Status.CAPTURING},
+    | {Trigger.CAPTURE_STARTED: Status.CAPTURING, Trigger.HELD: Status.IN_REVIEW},
     Status.CAPTURING: _OPEN
     | _stays(Status.CAPTURING, *_STALE, Trigger.AUTHORIZED, Trigger.CAPTURE_STARTED)
     | {Trigger.CAPTURE_REFUSED: Status.AUTHORIZED},
     Status.SUCCEEDED: _stays(Status.SUCCEEDED, *_LATE, Trigger.CAPTURED),
     Status.VOIDED: _stays(Status.VOIDED, *_LATE, Trigger.RELEASED, Trigger.CANCELED),
     Status.FAILED: _stays(Status.FAILED, *_LATE, Trigger.RELEASED, Trigger.CANCELED),
-    Status.IN_REVIEW: _stays(Status.IN_REVIEW, *Trigger),  # a person decides
+    # A person decides: whatever is heard meanwhile is asked for again afterwards.
+    Status.IN_REVIEW: _stays(Status.IN_REVIEW, *Trigger)
+    | {Trigger.CLEARED: Status.AUTHORIZED, Trigger.ACCEPTED: Status.UNKNOWN, Trigger.REJECTED: Status.UNKNOWN},
 }
 TRANSITIONS: Mapping[tuple[Status, Trigger], Status] = MappingProxyType(
     {(status, trigger): target for status, row in _ROWS.items() for trigger, target in row.items()}
 )
 AT_REST = frozenset({Status.SUCCEEDED, Status.VOIDED, Status.FAILED, Status.IN_REVIEW})
-"""Nothing is done about these any more."""
+"""Nothing is done about these any more, or not before a person has decided."""
 CONFIRMABLE = frozenset(
     {Status.CREATED, Status.REQUIRES_PAYMENT_METHOD, Status.REQUIRES_ACTION, Status.PROCESSING, Status.UNKNOWN}
 )
 """The buyer may be at work on these."""
 
 DECLINES_MAX = 5
+OF_BOOKING = frozenset({Release.SEATS_UNAVAILABLE, Release.BOOKING_EXPIRED, Release.BOOKING_CANCELLED})
+"""Reasons that booking gave: it needs no word that the payment is over."""
 YIELDING = frozenset({Release.BOOKING_EXPIRED, Release.TOO_MANY_DECLINES})
 """Reasons that an authorization overtakes: booking is asked once more whether there are seats."""
 
@@ -153,7 +162,7 @@ def meaning(fact: Fact, release: Release | None, *, was_authorized: bool) -> Tri
         case Fact.UNRECOGNISED:
             return Trigger.UNANSWERED
         case Fact.CANCELED:
-            return Trigger.CANCELED if release in {None, Release.TOO_MANY_DECLINES} else Trigger.RELEASED
+            return Trigger.RELEASED if release in OF_BOOKING else Trigger.CANCELED
         case Fact.METHOD_NEEDED | Fact.ACTION_NEEDED | Fact.PROCESSING if was_authorized:
             return Trigger.AUTHORIZED
         case _:

@@ -24,6 +24,7 @@ REFUNDS_AT_ONCE_MAX = 16
 
 def sweeps(database: Database, gateway: Gateway, sealer: Sealer, settings: Settings) -> tuple[Sweep, ...]:
     """Payments, refunds, disputes and webhooks that are to be looked at, and the account at the provider."""
+    rules = settings.review_rules
     per_s = settings.provider_refunds_per_s
     pace = Pace(database, per_s)
 
@@ -31,11 +32,11 @@ def sweeps(database: Database, gateway: Gateway, sealer: Sealer, settings: Setti
     listing = partial(list_account, database, gateway, timedelta(seconds=settings.provider_listing_every_s))
     refund = partial(advance_refund, database, gateway, pace=pace)
     return (
-        Sweep(CHECKS, database, partial(advance_payment, database, gateway)),
+        Sweep(CHECKS, database, partial(advance_payment, database, gateway, rules=rules)),
         # As many as have their turn within a second: none waits longer than its claim lasts.
         Sweep(REFUND_CHECKS, database, refund, concurrency=min(REFUNDS_AT_ONCE_MAX, per_s)),
         Sweep(DISPUTE_CHECKS, database, partial(advance_dispute, database, gateway)),
-        Sweep(RECEIPTS, database, partial(process_receipt, database, gateway, sealer)),
+        Sweep(RECEIPTS, database, partial(process_receipt, database, gateway, sealer, rules=rules)),
         Sweep(BALANCE_READS, database, balance),
         Sweep(LISTINGS, database, listing),
     )

@@ -65,9 +65,8 @@ def capture_released(payment: Payment, source: str) -> Posting:
     return Posting("capture_released", source, ((clearing(payment.id), -amount), (REVENUE, amount)))
 
 
-def captured(payment: Payment, intent_ref: str) -> Posting:
+def captured(payment: Payment, intent_ref: str, amount: Money) -> Posting:
     """It is with the provider. A method that cannot be authorized first was not on its way before."""
-    amount = payment.amount
     other_side = clearing(payment.id) if payment.clearing_minor else REVENUE
     return Posting("captured", intent_ref, ((provider(amount.currency), amount), (other_side, -amount)))
 

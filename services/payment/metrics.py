@@ -56,6 +56,12 @@ DOUBLE_RETURNS = Gauge(
     "Payments whose buyer has more than was captured by refunds and disputes.",
     registry=REGISTRY,
 )
+REVIEWS = Counter(
+    "payment_reviews_total",
+    "Reviews of payments by kind (held by a rule, or doubted) that were opened, approved or rejected.",
+    ["kind", "status"],
+    registry=REGISTRY,
+)
 QUARANTINED = Counter(
     "payments_quarantined_total",
     "Payments whose object at the provider is not what was asked for.",

@@ -10,12 +10,13 @@ from uuid import UUID
 from chassis.db import Database, Transaction, table
 from chassis.due import Due
 from contracts.money import Money
-from sqlalchemy import BigInteger, Column, DateTime, Enum, Identity, MetaData, update
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Enum, Identity, MetaData, Text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col, select
 
 from payment.dispute_states import DisputeStatus
 from payment.domain import CONFIRMABLE, DECLINES_MAX, Release, Status, Wish
+from payment.fraud import ReviewKind, ReviewStatus
 from payment.refund_states import RefundStatus, Waiting
 
 INSTANT: Any = DateTime(timezone=True)
@@ -54,13 +55,14 @@ class Payment(Table, table=True):
     """What is owed for one booking and what became of it. `version` counts its events.
 
     `dispute_id` names a dispute that is open; `withdrawn_minor` is what disputes hold or have taken, `disputed_minor` what of it could
-    have been refunded, `double_return_minor` what the buyer has twice.
+    have been refunded, `double_return_minor` what the buyer has twice. `accepted_doubts` a person has looked at.
     """
 
     __tablename__ = "payments"
 
     id: UUID = Field(primary_key=True)
     booking_id: UUID = Field(unique=True)
+    event_id: UUID | None = None
     amount_minor: int = Field(sa_type=BigInteger)
     currency: str
     status: Status = Field(default=Status.CREATED, sa_type=_text_of(Status))
@@ -88,6 +90,7 @@ class Payment(Table, table=True):
     declines: int = 0
     last_decline_ref: str | None = None
     review_reason: str | None = None
+    accepted_doubts: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
     checks: int = 0
     next_check_at: datetime | None = Field(default=None, sa_type=INSTANT)
     created_at: datetime = Field(sa_type=INSTANT)
@@ -169,6 +172,40 @@ class Refund(Table, table=True):
     def is_outside(self) -> bool:
         """Whether it was made at the provider by hand."""
         return self.reason == MADE_OUTSIDE
+
+    @property
+    def is_told(self) -> bool:
+        """Whether others hear of it: nobody knows of a payment that a review rejected."""
+        return self.reason != REVIEW_REJECTED
+
+
+class Review(Table, table=True):
+    """A payment that a person looks at, by which rules or doubts (`reasons`), and what was decided. `note` is sealed."""
+
+    __tablename__ = "reviews"
+
+    id: UUID = Field(primary_key=True)
+    payment_id: UUID
+    kind: ReviewKind = Field(sa_type=_text_of(ReviewKind))
+    reasons: list[str] = Field(sa_type=ARRAY(Text))
+    detail: dict[str, Any] = Field(sa_type=JSONB)
+    status: ReviewStatus = Field(default=ReviewStatus.OPEN, sa_type=_text_of(ReviewStatus))
+    opened_at: datetime = Field(sa_type=INSTANT)
+    decided_by: str | None = None
+    decided_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    note: str | None = None
+
+
+class Decline(Table, table=True):
+    """An attempt of the buyer's that was declined. `card` is the provider's fingerprint of the card number."""
+
+    __tablename__ = "declines"
+
+    id: UUID = Field(primary_key=True)
+    payment_id: UUID
+    code: str
+    card: str | None = None
+    at: datetime = Field(sa_type=INSTANT)
 
 
 class Dispute(Table, table=True):
@@ -274,6 +311,10 @@ CLAIM_ANEW_BELOW = timedelta(seconds=12)
 
 MADE_OUTSIDE = "made_outside"
 """Reason of a refund that was made at the provider by hand."""
+REVIEW_REJECTED = "review_rejected"
+"""Reason of a refund of what had been captured of a payment that a review rejected."""
+DECIDED_HERE = frozenset({MADE_OUTSIDE, REVIEW_REJECTED})
+"""Reasons of refunds that the refund service has not decided."""
 
 CHECKS = Due("payment-checks", Payment, "next_check_at", lease=LEASE)
 REFUND_CHECKS = Due("refund-checks", Refund, "next_check_at", lease=LEASE)

@@ -20,6 +20,7 @@ from sqlmodel import select
 from payment import metrics, schedule
 from payment.changes import Change, RefundChange
 from payment.disputes import NEVER_APPLIED, apply_dispute, revision_of, shows_nothing_new
+from payment.fraud import DEFAULT, Rules
 from payment.gateways import (
     SYSTEM,
     BadWebhook,
@@ -31,7 +32,8 @@ from payment.gateways import (
     Refused,
     WebhookEvent,
 )
-from payment.intents import apply_intent, tells_nothing_new
+from payment.holds import apply_look
+from payment.intents import tells_nothing_new
 from payment.models import (
     RECEIPTS,
     Attempt,
@@ -147,7 +149,9 @@ async def _known(tx: Transaction, gateway: Gateway, event: WebhookEvent) -> str 
     return None
 
 
-async def process_receipt(database: Database, gateway: Gateway, sealer: Sealer, receipt_id: UUID) -> None:
+async def process_receipt(
+    database: Database, gateway: Gateway, sealer: Sealer, receipt_id: UUID, rules: Rules = DEFAULT
+) -> None:
     """Looks at what the webhook is about, and applies what the provider shows now."""
     async with database.transaction() as tx:
         receipt = await tx.get(Receipt, receipt_id)
@@ -166,7 +170,7 @@ async def process_receipt(database: Database, gateway: Gateway, sealer: Sealer, 
             await _failed(tx, receipt, error)
         return
     async with database.transaction() as tx:
-        outcome = await _apply(tx, gateway, view, revision)
+        outcome = await _apply(tx, gateway, rules, view, revision)
         if outcome == "overtaken":
             await _write(tx, receipt, next_attempt_at=RECEIPTS.soon(tx, receipt.id))
         else:
@@ -188,23 +192,25 @@ async def _fetch(gateway: Gateway, event: WebhookEvent) -> IntentView | RefundVi
     return await (gateway.fetch_refund(ref) if event.type in REFUND_EVENTS else gateway.fetch(ref))
 
 
-async def _apply(tx: Transaction, gateway: Gateway, view: IntentView | RefundView | DisputeView, revision: int) -> str:
+async def _apply(
+    tx: Transaction, gateway: Gateway, rules: Rules, view: IntentView | RefundView | DisputeView, revision: int
+) -> str:
     match view:
         case IntentView():
-            return await _apply_intent(tx, gateway, view)
+            return await _apply_intent(tx, gateway, rules, view)
         case RefundView():
             return await apply_found_refund(tx, gateway, view)
         case DisputeView():
             return await apply_dispute(tx, gateway, view, revision)
 
 
-async def _apply_intent(tx: Transaction, gateway: Gateway, view: IntentView) -> str:
+async def _apply_intent(tx: Transaction, gateway: Gateway, rules: Rules, view: IntentView) -> str:
     payment_id = _uuid(view.metadata.get("payment_id"))
     payment = await locked_payment(tx, payment_id) if payment_id and view.metadata.get("system") == SYSTEM else None
     if payment is None:
         return "foreign"
     change = Change(tx, payment)
-    apply_intent(change, view, gateway)
+    await apply_look(change, view, gateway, rules)
     await change.save()
     return "applied"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from payment.models import Dispute, Payment, Refund
+from payment.fraud import ReviewStatus
+from payment.models import Dispute, Payment, Refund, Review
 
 
 class PaymentCreate(BaseModel):
@@ -95,6 +97,38 @@ class DisputePage(BaseModel):
     next_cursor: UUID | None
 
 
+class Decision(BaseModel):
+    """A word about a decision, for colleagues only; kept sealed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
+
+
+class ReviewRead(BaseModel):
+    """A payment that a person looks at. `reason` names the rules that held it, or what in the provider's object is doubted."""
+
+    id: UUID
+    payment_id: UUID
+    booking_id: UUID
+    amount: AmountRead
+    kind: str
+    reason: str
+    detail: dict[str, Any]
+    method: MethodRead | None
+    opened_at: datetime
+    status: ReviewStatus
+    decided_by: str | None
+    decided_at: datetime | None
+
+
+class ReviewPage(BaseModel):
+    """Reviews, newest first. `next_cursor` asks for the page after this one."""
+
+    items: list[ReviewRead]
+    next_cursor: UUID | None
+
+
 class PaymentStarted(BaseModel):
     """What the browser needs to confirm; there is no `client_secret` once nothing is left to confirm."""
 
@@ -112,11 +146,6 @@ class PaymentPage(BaseModel):
 
 def shown(payment: Payment) -> PaymentRead:
     """A row as its readers see it."""
-    method = (
-        MethodRead(kind=payment.method_kind, brand=payment.method_brand, last4=payment.method_last4)
-        if payment.method_kind
-        else None
-    )
     return PaymentRead(
         id=payment.id,
         booking_id=payment.booking_id,
@@ -127,7 +156,7 @@ def shown(payment: Payment) -> PaymentRead:
         refund_pending_minor=payment.reserved_minor,
         attempts_left=payment.attempts_left,
         payable=payment.payable,
-        method=method,
+        method=_method_of(payment),
         hold_expires_at=payment.hold_expires_at,
         created_at=payment.created_at,
         updated_at=payment.updated_at,
@@ -144,3 +173,22 @@ def shown_dispute(dispute: Dispute) -> DisputeRead:
     """A row as staff see it."""
     amount = AmountRead(amount_minor=dispute.amount_minor, currency=dispute.currency)
     return DisputeRead(amount=amount, **dispute.model_dump(include=DisputeRead.model_fields.keys() - {"amount"}))
+
+
+def shown_review(review: Review, payment: Payment) -> ReviewRead:
+    """A row as staff see it, with its payment's amount."""
+    return ReviewRead(
+        amount=AmountRead(amount_minor=payment.amount_minor, currency=payment.currency),
+        booking_id=payment.booking_id,
+        method=_method_of(payment),
+        reason=", ".join(review.reasons),
+        **review.model_dump(
+            include={"id", "payment_id", "kind", "detail", "opened_at", "status", "decided_by", "decided_at"}
+        ),
+    )
+
+
+def _method_of(payment: Payment) -> MethodRead | None:
+    if not payment.method_kind:
+        return None
+    return MethodRead(kind=payment.method_kind, brand=payment.method_brand, last4=payment.method_last4)

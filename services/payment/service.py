@@ -16,12 +16,15 @@ from contracts.event import Event
 from sqlalchemy import insert, update
 from sqlmodel import col, select
 
+from payment import reviews
 from payment.advance import record_not_run, record_refusal, record_silence
 from payment.changes import Change
 from payment.dispute_states import DisputeStatus
 from payment.domain import AT_REST, CONFIRMABLE, Release, Status, Step, Wish, next_step
+from payment.fraud import DEFAULT, Rules
 from payment.gateways import Gateway, GatewayError, IntentView, NotRun, Order, Refused
-from payment.intents import apply_intent, let_go, start_capture
+from payment.holds import apply_look
+from payment.intents import let_go, start_capture
 from payment.models import (
     LEASE,
     Attempt,
@@ -67,6 +70,7 @@ async def open_payment(tx: Transaction, event: BookingPlaced, provider: str) -> 
     payment = Payment(
         id=payment_id,
         booking_id=event.booking_id,
+        event_id=event.event.event_id,
         amount_minor=event.total.amount_minor,
         currency=event.total.currency,
         booking_version=event.version,
@@ -113,6 +117,8 @@ async def release_payment(tx: Transaction, event: Event, booking_id: UUID, reaso
             let_go(change)
         else:
             change.check_soon()
+    elif payment.status is Status.IN_REVIEW and reason is Release.BOOKING_CANCELLED:
+        await reviews.end_held(change)
     await change.save()
 
 
@@ -151,7 +157,9 @@ class Opening:
     order: Order | None
 
 
-async def start_payment(database: Database, gateway: Gateway, booking_id: UUID) -> PaymentStarted:
+async def start_payment(
+    database: Database, gateway: Gateway, booking_id: UUID, rules: Rules = DEFAULT
+) -> PaymentStarted:
     """Opens the payment at the provider, or shows the one that is open, with what the browser needs to confirm it.
 
     Raises Conflict where it cannot be paid (any more) or its booking is not known yet, Unavailable where the provider does not answer.
@@ -168,7 +176,7 @@ async def start_payment(database: Database, gateway: Gateway, booking_id: UUID) 
     except GatewayError as error:
         raise await _refusal(database, opening, error) from None
     async with database.transaction() as tx:
-        payment = await _apply_view(tx, gateway, opening.payment.id, view)
+        payment = await _apply_view(tx, gateway, rules, opening.payment.id, view)
     if payment.status in CONFIRMABLE and payment.wish is Wish.RELEASE:
         raise _closed(payment)
     return _started(gateway, payment, view.client_secret)
@@ -253,7 +261,9 @@ def _closed(payment: Payment) -> Conflict:
     return Conflict("This booking cannot be paid any more.", state=payment.status)
 
 
-async def sync_payment(database: Database, gateway: Gateway, payment_id: UUID, asker: Principal) -> PaymentRead:
+async def sync_payment(
+    database: Database, gateway: Gateway, payment_id: UUID, asker: Principal, rules: Rules = DEFAULT
+) -> PaymentRead:
     """Looks at the provider's payment at once. Where the provider does not answer, the payment is shown as it is recorded.
 
     Raises NotFound, also for somebody else's.
@@ -268,14 +278,14 @@ async def sync_payment(database: Database, gateway: Gateway, payment_id: UUID, a
         log.warning("provider did not answer a hint", payment_id=str(payment_id), error=str(error))
         return shown(payment)
     async with database.transaction() as tx:
-        return shown(await _apply_view(tx, gateway, payment_id, view))
+        return shown(await _apply_view(tx, gateway, rules, payment_id, view))
 
 
-async def _apply_view(tx: Transaction, gateway: Gateway, payment_id: UUID, view: IntentView) -> Payment:
+async def _apply_view(tx: Transaction, gateway: Gateway, rules: Rules, payment_id: UUID, view: IntentView) -> Payment:
     payment = await locked_payment(tx, payment_id)
     assert payment is not None, "payments are never removed"
     change = Change(tx, payment)
-    apply_intent(change, view, gateway)
+    await apply_look(change, view, gateway, rules)
     await change.save()
     return payment
 

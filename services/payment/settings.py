@@ -6,14 +6,21 @@ import re
 from typing import Annotated, Literal
 
 from chassis.settings import ServiceSettings
+from contracts.money import EXPONENTS
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
+
+from payment.fraud import Rules
 
 _KEY = re.compile(r"(sk|rk|pk)_(live|test)_\w+")
 
 
 class Settings(ServiceSettings):
-    """Live keys and production mode belong together: a live key elsewhere would charge real cards, a test key there would charge none."""
+    """Live keys and production mode belong together: a live key elsewhere would charge real cards, a test key there would charge none.
+
+    `review_above_minor`: by currency, above which amount an authorized payment waits for a person; `{"EUR": 50000}`. `review_declines`:
+    after so many declines within an hour, of one card or for one booking, it waits as well.
+    """
 
     model_config = SettingsConfigDict(env_prefix="PAYMENT_", extra="ignore", validate_by_name=True)
 
@@ -26,6 +33,20 @@ class Settings(ServiceSettings):
     provider_refunds_per_s: int = Field(24, ge=1, le=100)
     balance_every_s: int = Field(300, ge=1)
     provider_listing_every_s: int = Field(300, ge=1)
+    review_above_minor: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    review_declines: int = Field(5, ge=1)
+
+    @property
+    def review_rules(self) -> Rules:
+        """Which authorized payments wait for a person."""
+        return Rules(self.review_above_minor, self.review_declines)
+
+    @field_validator("review_above_minor")
+    @classmethod
+    def _enabled_currencies(cls, value: dict[str, int]) -> dict[str, int]:
+        if unknown := sorted(set(value) - set(EXPONENTS)):
+            raise ValueError(f"{', '.join(unknown)} is no enabled currency")
+        return value
 
     @field_validator("stripe_webhook_secrets", mode="before")
     @classmethod

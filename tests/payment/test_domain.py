@@ -39,17 +39,17 @@ from payment.refund_states import (
 S, T = Status, Trigger
 
 FORWARD = {
-    S.CREATED: "RPM RA PR AU SU VO FA VO - - FA CR UN RE",
-    S.REQUIRES_PAYMENT_METHOD: "RPM RA PR AU SU VO FA - - - - - UN RE",
-    S.REQUIRES_ACTION: "RPM RA PR AU SU VO FA - - - - - UN RE",
-    S.PROCESSING: "RPM RA PR AU SU VO FA - - - - - UN RE",
-    S.AUTHORIZED: "AU AU AU AU SU VO FA - CA AU - - UN RE",
-    S.CAPTURING: "CA CA CA CA SU VO FA - CA AU - - UN RE",
-    S.SUCCEEDED: "SU SU SU SU SU - - - - SU - - SU SU",
-    S.VOIDED: "VO VO VO VO - VO VO - - VO - - VO VO",
-    S.FAILED: "FA FA FA FA - FA FA - - FA - - FA FA",
-    S.UNKNOWN: "RPM RA PR AU SU VO FA VO CA AU FA CR UN RE",
-    S.IN_REVIEW: "RE RE RE RE RE RE RE RE RE RE RE RE RE RE",
+    S.CREATED: "RPM RA PR AU SU VO FA VO - - FA CR UN RE - - - -",
+    S.REQUIRES_PAYMENT_METHOD: "RPM RA PR AU SU VO FA - - - - - UN RE - - - -",
+    S.REQUIRES_ACTION: "RPM RA PR AU SU VO FA - - - - - UN RE - - - -",
+    S.PROCESSING: "RPM RA PR AU SU VO FA - - - - - UN RE - - - -",
+    S.AUTHORIZED: "AU AU AU AU SU VO FA - CA AU - - UN RE RE - - -",
+    S.CAPTURING: "CA CA CA CA SU VO FA - CA AU - - UN RE - - - -",
+    S.SUCCEEDED: "SU SU SU SU SU - - - - SU - - SU SU - - - -",
+    S.VOIDED: "VO VO VO VO - VO VO - - VO - - VO VO - - - -",
+    S.FAILED: "FA FA FA FA - FA FA - - FA - - FA FA - - - -",
+    S.UNKNOWN: "RPM RA PR AU SU VO FA VO CA AU FA CR UN RE - - - -",
+    S.IN_REVIEW: "RE RE RE RE RE RE RE RE RE RE RE RE RE RE RE AU UN UN",
 }
 """One row a status; the columns are the triggers in the order of their class, and `-` is what cannot be."""
 
@@ -99,8 +99,10 @@ def test_captured_money_is_never_forgotten(triggers: list[Trigger]) -> None:
             status = next_status(status, trigger)
         except IllegalTransition:
             continue
-        if before in {S.SUCCEEDED, S.VOIDED, S.FAILED, S.IN_REVIEW}:
+        if before in {S.SUCCEEDED, S.VOIDED, S.FAILED}:
             assert status is before
+        if before is S.IN_REVIEW and trigger not in {T.CLEARED, T.ACCEPTED, T.REJECTED}:
+            assert status is before, "only a person decides"
 
 
 @pytest.mark.parametrize("fact", Fact)

@@ -74,7 +74,11 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class IntentView:
-    """A payment as the provider shows it. `captured` is what was actually taken; `fee` is known once the money has been booked."""
+    """A payment as the provider shows it. `captured` is what was actually taken; `fee` is known once the money has been booked.
+
+    `card` is the provider's fingerprint of the card that was used, or that was declined last; `risk_level` its own judgement, and
+    `is_flagged` whether it wants somebody to look.
+    """
 
     ref: str
     fact: Fact
@@ -86,6 +90,10 @@ class IntentView:
     decline_ref: str | None = None
     method: Method | None = None
     fee: Money | None = None
+    decline_code: str | None = None
+    card: str | None = None
+    risk_level: str | None = None
+    is_flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

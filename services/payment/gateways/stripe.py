@@ -311,6 +311,7 @@ def intent_view(intent: Mapping[str, Any]) -> IntentView:
     error = intent.get("last_payment_error")
     charge = intent.get("latest_charge")
     charge = charge if isinstance(charge, Mapping) else {}
+    details = charge.get("payment_method_details") if not error else error.get("payment_method")
     return IntentView(
         ref=intent["id"],
         fact=FACTS.get(intent["status"], Fact.UNRECOGNISED),
@@ -322,6 +323,10 @@ def intent_view(intent: Mapping[str, Any]) -> IntentView:
         decline_ref=_decline_ref(error) if error else None,
         method=_method(charge.get("payment_method_details")),
         fee=_fee(charge.get("balance_transaction")),
+        decline_code=_word(error.get("decline_code") or error.get("code")) if error else None,
+        card=_word(((details or {}).get("card") or {}).get("fingerprint")),
+        risk_level=_word((charge.get("outcome") or {}).get("risk_level")),
+        is_flagged=charge.get("review") is not None,
     )
 
 
@@ -387,6 +392,11 @@ def _id_of(value: object) -> str | None:
     """The id of an object that may stand there as a whole."""
     found = value.get("id") if isinstance(value, Mapping) else value
     return found if isinstance(found, str) else None
+
+
+def _word(value: object) -> str | None:
+    """A code or an id of the provider's; nothing else is kept."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
 
 
 def _decline_ref(error: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 import { Button, Group, Text } from "@mantine/core";
 import { type InfiniteData, keepPreviousData, type UseInfiniteQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { Loaded } from "../../layout/Loaded";
+import { Known } from "./Known";
 import { Refusal } from "./Refusal";
 import { type Column, Rows } from "./Rows";
 
@@ -23,7 +23,7 @@ type Props<Page, Row> = {
 /** A list that comes page by page, with a button for more. */
 export function Pages<Page, Row extends { id: string }>({ query, rows, ...table }: Props<Page, Row>) {
   return (
-    <Loaded query={query}>
+    <Known query={query}>
       {({ pages }) => {
         const all = pages.flatMap(rows);
         return (
@@ -50,6 +50,6 @@ export function Pages<Page, Row extends { id: string }>({ query, rows, ...table 
           </>
         );
       }}
-    </Loaded>
+    </Known>
   );
 }

@@ -1,5 +1,6 @@
-import { Table, Text } from "@mantine/core";
+import { Table } from "@mantine/core";
 import type { ReactNode } from "react";
+import { Said } from "./Known";
 
 export type Column<Row> = {
   head: string;
@@ -9,6 +10,11 @@ export type Column<Row> = {
   /** Left out on a phone. */
   wide?: boolean;
 };
+
+/** The same columns where a place says itself what some of them would. */
+export function without<Row>(columns: Column<Row>[], ...heads: string[]): Column<Row>[] {
+  return columns.filter(({ head }) => !heads.includes(head));
+}
 
 type Props<Row> = {
   label: string;
@@ -22,11 +28,7 @@ type Props<Row> = {
 /** A dense table. `label` names it to who does not see it. */
 export function Rows<Row extends { id: string }>({ label, rows, columns, empty, busy }: Props<Row>) {
   if (rows.length === 0) {
-    return (
-      <Text c="dimmed" size="sm" py="xs" aria-busy={busy}>
-        {empty}
-      </Text>
-    );
+    return <Said busy={busy}>{empty}</Said>;
   }
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways is reached by keyboard

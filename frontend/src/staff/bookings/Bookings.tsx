@@ -1,0 +1,75 @@
+import { Anchor, Group } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
+import type { BookingSummary, ListBookingsData, Status } from "../../api/generated";
+import { listBookingsInfiniteOptions, listEventsOptions } from "../../api/generated/@tanstack/react-query.gen";
+import { Amount } from "../layout/Amount";
+import { Csv } from "../layout/Csv";
+import { Filter, Search, useFilters } from "../layout/filters";
+import { Page } from "../layout/Page";
+import { BY_CURSOR, Pages } from "../layout/Pages";
+import type { Column } from "../layout/Rows";
+import { StatusBadge } from "../layout/StatusBadge";
+import { short, When } from "../layout/When";
+
+const STATUSES: Status[] = ["pending_payment", "payment_authorized", "confirmed", "expired", "cancelled"];
+
+const COLUMNS: Column<BookingSummary>[] = [
+  {
+    head: "Customer",
+    cell: ({ id, contact }) => (
+      <Anchor component={Link} to={`/staff/bookings/${id}`} inherit>
+        {contact.name}
+      </Anchor>
+    ),
+  },
+  { head: "E-mail", cell: ({ contact }) => contact.email, wide: true },
+  { head: "Event", cell: ({ event_name }) => event_name, wide: true },
+  { head: "Status", cell: ({ status }) => <StatusBadge status={status} /> },
+  { head: "Total", cell: ({ total }) => <Amount of={total} />, numeric: true },
+  {
+    head: "Refunds",
+    cell: ({ refund_state }) => refund_state !== "none" && <StatusBadge status={refund_state} />,
+  },
+  { head: "Placed", cell: ({ placed_at }) => <When at={placed_at} />, wide: true },
+];
+
+export function Bookings() {
+  const [filters, narrow] = useFilters("q", "status", "event_id");
+  const events = useQuery(listEventsOptions({ query: { ended: true, limit: 100 } }));
+  const query = filters as ListBookingsData["query"];
+  const bookings = useInfiniteQuery({ ...listBookingsInfiniteOptions({ query }), ...BY_CURSOR });
+  const narrowed = Object.keys(filters).length > 0;
+  return (
+    <Page title="Bookings" actions={<Csv url="/api/bookings.csv" query={filters} name="bookings.csv" />}>
+      <Group gap="xs">
+        <Search
+          label="Name, e-mail, ticket code or booking id"
+          value={filters.q}
+          onChange={(value) => narrow("q", value)}
+        />
+        <Filter label="Status" value={filters.status} onChange={(value) => narrow("status", value)} of={STATUSES} />
+        <Filter
+          label="Event"
+          value={filters.event_id}
+          onChange={(value) => narrow("event_id", value)}
+          of={(events.data?.items ?? []).map(({ id, name, starts_at, timezone }) => ({
+            value: id,
+            label: `${name}, ${short(starts_at, timezone)}`,
+          }))}
+        />
+      </Group>
+      <Pages
+        label="Bookings"
+        query={bookings}
+        rows={({ items }) => items}
+        columns={COLUMNS}
+        empty={
+          narrowed
+            ? "No booking fits this search."
+            : "Here are all bookings, the newest first, once somebody has booked."
+        }
+      />
+    </Page>
+  );
+}

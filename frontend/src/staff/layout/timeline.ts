@@ -1,0 +1,83 @@
+import type { DeliveryOut, NotificationOut } from "../../api/generated";
+import { type Money, money } from "../../format";
+import type { TimelineEntry } from "../coming";
+import { words } from "./StatusBadge";
+import { short } from "./When";
+
+export const SERVICES = ["booking", "payment", "refund", "mail", "CRM"] as const;
+export type Service = (typeof SERVICES)[number];
+
+/** One line of a booking's timeline. `to` is where more of it stands. */
+export type Entry = {
+  key: string;
+  at: string;
+  service: Service;
+  what: string;
+  by: string | null;
+  more: string;
+  to?: string;
+};
+
+/** All entries by time; what happened at one instant in the order in which services hear of each other. */
+export function merged(entries: Entry[]): Entry[] {
+  const rank = (entry: Entry) => SERVICES.indexOf(entry.service);
+  return entries.toSorted((one, other) => Date.parse(one.at) - Date.parse(other.at) || rank(one) - rank(other));
+}
+
+/** Of a service's own timeline; `id` is what it is the timeline of. */
+export function told(service: Service, id: string, items: TimelineEntry[], to?: string): Entry[] {
+  return items.map(({ at, what, by, detail }, index) => ({
+    key: `${id}/${index}`,
+    at,
+    service,
+    what: words(what),
+    by,
+    more: inWords(detail),
+    ...(to && { to }),
+  }));
+}
+
+export function mailed(mail: NotificationOut): Entry {
+  return {
+    key: mail.id,
+    at: mail.sent_at ?? mail.created_at,
+    service: "mail",
+    what: `${words(mail.template)} ${mail.status}`,
+    by: null,
+    more: mail.last_error ?? "",
+  };
+}
+
+export function delivered(delivery: DeliveryOut): Entry {
+  return {
+    key: delivery.id,
+    at: delivery.delivered_at ?? delivery.created_at,
+    service: "CRM",
+    what: `${delivery.type} ${delivery.status}`,
+    by: null,
+    more: delivery.last_error ?? "",
+    to: `/staff/crm/${delivery.endpoint_id}`,
+  };
+}
+
+/** What an entry says beside, such as "amount €50.00, percent 100". */
+export function inWords(detail: Record<string, unknown>): string {
+  return Object.entries(detail)
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([name, value]) => `${words(name)} ${read(value)}`)
+    .join(", ");
+}
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+
+function read(value: unknown): string {
+  if (Array.isArray(value)) return value.map(read).join(" and ");
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "string") return INSTANT.test(value) ? short(value) : value;
+  if (typeof value === "object" && value !== null) {
+    return "amount_minor" in value && "currency" in value
+      ? money(value as Money)
+      : inWords(value as Record<string, unknown>);
+  }
+  return String(value);
+}
