@@ -72,6 +72,7 @@ function stateOf({ status, can_choose_payout }: RefundStep) {
   switch (status) {
     case "failed":
       return can_choose_payout ? "failed" : "failedOther";
+    case "requested":
     case "pending":
       return "working";
     default:

@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Skeleton, Text } from "@mantine/core";
+import { Alert, Button, Group, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
 import { useTranslation } from "react-i18next";
@@ -9,6 +9,7 @@ import { Section } from "../layout/Section";
 import { useKey } from "./ask";
 import { BookingFrame } from "./BookingFrame";
 import { Countdown } from "./Countdown";
+import { FormWaiting } from "./FormWaiting";
 import classes from "./PayStep.module.css";
 import type { PaymentView } from "./payment";
 import { bookingQuery, type Opened, worthTrying } from "./queries";
@@ -53,16 +54,6 @@ export function PayStep({ booking, opened, payment }: Props) {
       </Section>
       <GiveUp opened={opened} />
     </BookingFrame>
-  );
-}
-
-export function FormWaiting() {
-  const { t } = useTranslation();
-  return (
-    <div role="status" aria-label={t("pay.formLoading")} aria-busy>
-      <Skeleton className={classes.element} />
-      <Skeleton h={50} mt="md" />
-    </div>
   );
 }
 

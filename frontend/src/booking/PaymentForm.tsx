@@ -7,8 +7,8 @@ import { useTranslation } from "react-i18next";
 import type { BookingRead, PaymentRead } from "../api/generated";
 import { money } from "../format";
 import { type Advice, adviceFor, type Refusal } from "./advice";
-import { FormWaiting } from "./PayStep";
-import classes from "./PayStep.module.css";
+import { FormWaiting } from "./FormWaiting";
+import classes from "./PaymentForm.module.css";
 import { stripeQuery } from "./stripe";
 
 /** Of one booking: payment ends it after that many declines. */
