@@ -16,7 +16,7 @@
       expiry: "Expiration date",
       expiry_placeholder: "MM / YY",
       cvc: "Security code",
-      sandbox: "Sandbox: no money moves. Only Stripe’s test cards work, never type a real card.",
+      sandbox: "Sandbox: no real money, no real cards, only Stripe’s test cards.",
       use4242: "Fill in 4242 4242",
       more: "Other test cards",
       filled: "Filled in: ",
@@ -43,7 +43,7 @@
       expiry: "Ablaufdatum",
       expiry_placeholder: "MM / JJ",
       cvc: "Sicherheitscode",
-      sandbox: "Sandbox: Es fließt kein Geld. Nur Stripes Testkarten gelten; geben Sie keine echte Karte ein.",
+      sandbox: "Sandbox: kein echtes Geld, keine echten Karten, nur Stripes Testkarten.",
       use4242: "4242 4242 eintragen",
       more: "Andere Testkarten",
       filled: "Eingetragen: ",
@@ -110,7 +110,7 @@
   /** `12 / 30`; a month of one digit that can be no other gets its zero, a year of four digits loses its century. */
   function dated(written, deleting) {
     let digits = digitsOf(written);
-    if (/^[2-9]/.test(digits) || /^1\s*\/\s*\d/.test(written)) digits = `0${digits}`;
+    if (/^[2-9]/.test(digits) || /^\d\s*\//.test(written)) digits = `0${digits}`;
     if (/^\d\d20\d\d/.test(digits)) digits = digits.slice(0, 2) + digits.slice(4);
     const [month, year] = [digits.slice(0, 2), digits.slice(2, 4)];
     return year || (month.length === 2 && !deleting) ? `${month} / ${year}` : month;
@@ -284,6 +284,10 @@
     for (const field of Object.keys(inputs)) if (inputs[field].hasAttribute("aria-invalid")) showWhenLeft(field);
   }
 
+  function tellHeight() {
+    tell({ type: "height", pixels: Math.ceil(find("form").getBoundingClientRect().height) });
+  }
+
   async function configure(given) {
     settings = { ...given, element: given.element ?? {} };
     applyAppearance(settings.appearance);
@@ -291,6 +295,7 @@
     for (const control of document.querySelectorAll("input, button")) control.disabled = settings.element.readOnly ?? false;
     if (opened) return;
     opened = true;
+    new ResizeObserver(tellHeight).observe(find("form")); // its height was wrong as long as there were no texts
     const { clientSecret, key } = settings;
     const { error } = await window.Stripe._call("GET", "/js/session", { client_secret: clientSecret, key });
     if (error) tellEvent("loaderror", { error });
@@ -340,8 +345,5 @@
   window.addEventListener("focus", () => tellEvent("focus"));
   window.addEventListener("blur", () => tellEvent("blur"));
   window.addEventListener("message", receive);
-  new ResizeObserver(([{ target }]) => tell({ type: "height", pixels: Math.ceil(target.getBoundingClientRect().height) })).observe(
-    find("form"),
-  );
   tell({ type: "loaded" });
 })();

@@ -14,7 +14,7 @@
   const ORIGIN = new URL(document.currentScript.src).origin;
   const VERSION = "endive";
   const FRAME_SECONDS_MAX = 20;
-  const FRAME_HEIGHT_PX = 322; // of the empty element; the frame says how high it really is
+  const FRAME_HEIGHT_PX = 292; // of the empty element; the frame says how high it really is
   const SECRET = /^(pi_\w+?)_secret_\w+$/;
   const DOCS = "https://stripe.com/docs/error-codes/";
 

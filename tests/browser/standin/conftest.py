@@ -20,7 +20,12 @@ FOLDER = Path(__file__).parent
 WATCH = """
 if (window.top === window) {
   window.received = [];
+  window.shifted = 0;
   addEventListener("message", ({ data }) => window.received.push(JSON.stringify(data)));
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shifted += entry.value))).observe({
+    type: "layout-shift",
+    buffered: true,
+  });
 }
 addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => refused(`${violatedDirective} ${blockedURI}`));
 """

@@ -32,4 +32,6 @@ async function pay(event) {
 
 document.querySelector("form").addEventListener("submit", pay);
 payment.once("ready", () => (document.body.dataset.ready = ""));
+payment.once("blur", () => (document.body.dataset.blurred = ""));
+payment.once("loaderror", () => (document.body.dataset.failed = ""));
 payment.mount("#payment");
