@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from sandbox.stripe import confirmation, faults, three_d_secure
 from sandbox.stripe.api import Sandbox
-from sandbox.stripe.errors import ServerFault, StripeError, Unauthenticated, UnexpectedState
+from sandbox.stripe.errors import InvalidRequest, ServerFault, StripeError, Unauthenticated
 from sandbox.stripe.ids import new_id
 
 FOLDER = Path(__file__).parent / "static"
@@ -89,10 +89,9 @@ def _check_payable(sandbox: Sandbox, secret: str) -> None:
     intent = work.load("payment_intent", secret.partition("_secret_")[0])
     confirmation.check_client_secret(work, intent, {"client_secret": secret})
     if intent["status"] not in PAYABLE:
-        raise UnexpectedState(
-            "The PaymentIntent is in a terminal state and cannot be used to initialize Elements: its status is "
-            f"{intent['status']}.",
-            {"id": intent["id"], "object": "payment_intent", "status": intent["status"]},
+        raise InvalidRequest(
+            f"Elements cannot be opened for this PaymentIntent because it has a status of {intent['status']}.",
+            code="payment_intent_unexpected_state",
         )
 
 
