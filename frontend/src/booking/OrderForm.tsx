@@ -132,7 +132,7 @@ export function OrderForm({ event }: { event: EventRead }) {
         </Section>
         <Section title={t("event.check")}>
           <Stack maw={560}>
-            {bill.length > 0 && <Bill bill={bill} currency={event.currency} />}
+            <Bill bill={bill} currency={event.currency} />
             <Title order={3} size="h4">
               {t("terms.title")}
             </Title>
