@@ -1,3 +1,4 @@
+import "./styles"; // before all others, so that a component's own style has the last word
 import { MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
@@ -7,7 +8,6 @@ import { queries } from "./api/client";
 import "./i18n";
 import { router } from "./routes";
 import { theme } from "./theme";
-import "./styles";
 
 const nonce = document.querySelector<HTMLMetaElement>("meta[name=nonce]")?.content ?? "";
 const root = document.getElementById("root");

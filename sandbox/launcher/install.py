@@ -1,4 +1,4 @@
-"""RabbitMQ and nginx: what the sandbox needs from the system."""
+"""RabbitMQ and nginx: what the sandbox needs from the system; and the browser that tests drive."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ class NotInstalled(RuntimeError):
     """Something is missing and could not be installed; the message says what to run."""
 
 
-def ensure(report: Report) -> None:
-    """Installs what is missing with apt when we are root. Raises NotInstalled with the command to run otherwise."""
-    packages = missing()
+def ensure(report: Report, look: Callable[[], list[str]] | None = None) -> None:
+    """Installs with apt what `look` finds missing (if not given: `missing`). Raises NotInstalled with the command when we are not root."""
+    look = look or missing
+    packages = look()
     if not packages:
         return
     command = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NotInstalled(f"{' and '.join(packages)} are needed and not installed. Run: sudo {command}")
+        raise NotInstalled(f"Not installed, but needed: {' and '.join(packages)}. Run: sudo {command}")
     with no_service_starts():
         _apt(
             ["update", "-qq"], "reading the package lists (apt)", report, must_succeed=False
@@ -42,8 +43,8 @@ def ensure(report: Report) -> None:
             report,
             must_succeed=True,
         )
-    if missing():
-        raise NotInstalled(f"{' and '.join(missing())} are still missing after: {command}")
+    if look():
+        raise NotInstalled(f"Still missing after {command}: {' and '.join(look())}")
 
 
 def missing() -> list[str]:
@@ -55,6 +56,11 @@ def missing() -> list[str]:
     if shutil.which("nginx", path=path) is None:
         packages.append("nginx-light")
     return packages
+
+
+def missing_browser() -> list[str]:
+    """Names of Debian packages."""
+    return [] if shutil.which("chromium") else ["chromium"]
 
 
 @contextmanager

@@ -43,9 +43,10 @@ from sandbox.stripe.work import Work
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, POST, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Stripe-Version, Stripe-Account",
     "Access-Control-Expose-Headers": "Request-Id, Stripe-Should-Retry",
+    "Access-Control-Max-Age": "300",
 }
 
 BROWSER_ATTRIBUTES = frozenset(
@@ -270,6 +271,8 @@ def _run(work: Work, call: Call, values: dict[str, Any]) -> tuple[str, StripeErr
     try:
         value = call.route.handler(work, values, *call.ids)
     except StripeError as error:
+        if call.publishable and "payment_intent" in error.facts:
+            error.facts["payment_intent"] = _browser_view(error.facts["payment_intent"])
         if not error.has_effects:
             raise
         return "", error

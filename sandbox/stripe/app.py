@@ -11,11 +11,11 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sandbox.stripe import control, due, three_d_secure
+from sandbox.stripe import control, due, stripe_js
 from sandbox.stripe.api import Sandbox, v1
 from sandbox.stripe.clock import Clock
 from sandbox.stripe.faults import ABORT
@@ -48,27 +48,6 @@ class Options:
     @property
     def public_url(self) -> str:
         return f"http://{HOST}:{self.port}"
-
-
-async def three_d_secure_page(request: Request) -> Response:
-    """Show the challenge, or take the customer's answer and send the browser back to the merchant."""
-    sandbox: Sandbox = request.app.state.sandbox
-    work = sandbox.work()
-    intent = three_d_secure.challenge(work, request.path_params["intent"], request.path_params["token"])
-    if intent is None:
-        return HTMLResponse(three_d_secure.notice("This authentication is not waiting for an answer."), 404)
-    if request.method == "GET":
-        return HTMLResponse(three_d_secure.page(intent))
-    form = await request.form()
-    outcome = str(form.get("outcome"))
-    if outcome not in three_d_secure.OUTCOMES:
-        return HTMLResponse(three_d_secure.notice("Send outcome=complete or outcome=fail."), 422)
-    with sandbox.store.transaction():
-        address = three_d_secure.answer(work, intent, outcome)
-    sandbox.deliveries.wake()
-    if address is None:
-        return HTMLResponse(three_d_secure.notice("Thank you. You can close this window."))
-    return RedirectResponse(address, 303)
 
 
 async def healthz(_request: Request) -> Response:
@@ -121,8 +100,8 @@ def create_app(options: Options) -> Starlette:
         routes=[
             Route("/v1/{path:path}", v1, methods=METHODS),
             Route("/v2/{path:path}", v1, methods=METHODS),
-            Route("/3ds/{intent}/{token}", three_d_secure_page, methods=["GET", "POST"]),
             Route("/healthz", healthz),
+            *stripe_js.ROUTES,
             *control.ROUTES,
         ],
         lifespan=opened,

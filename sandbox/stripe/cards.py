@@ -37,6 +37,7 @@ class Decline:
     code: str
     decline_code: str | None
     message: str
+    type: str = "card_error"
 
 
 DECLINED = "Your card was declined."

@@ -55,6 +55,7 @@ AUTHENTICATION_FAILED = Decline(
     None,
     "The provided PaymentMethod has failed authentication. You can provide payment_method_data or a new PaymentMethod to "
     "attempt to fulfill this PaymentIntent again.",
+    "invalid_request_error",
 )
 
 
@@ -178,9 +179,10 @@ def _must_authenticate(intent: Object, card: Card, *, off_session: bool) -> bool
 
 
 def _next_action(work: Work, intent: Object, *, use_stripe_sdk: bool) -> Object:
-    """docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action."""
+    """docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action; `challenge_flow` may force the redirect."""
+    redirect = not use_stripe_sdk or work.store.setting("challenge_flow", {}).get("flow") == "redirect"
     page = f"{work.public_url}/3ds/{intent['id']}/{intent['_challenge']}"
-    if intent["_return_url"] and not use_stripe_sdk:
+    if intent["_return_url"] and redirect:
         return {"redirect_to_url": {"return_url": intent["_return_url"], "url": page}, "type": "redirect_to_url"}
     return {
         "type": "use_stripe_sdk",
@@ -229,7 +231,7 @@ def _fail(work: Work, intent: Object, method: Object, why: Decline, charge: str 
             "code": why.code,
             "doc_url": f"https://stripe.com/docs/error-codes/{why.code.replace('_', '-')}",
             "message": why.message,
-            "type": error.type,
+            "type": why.type,
         }
         | {name: value for name, value in facts.items() if value is not None},
         "payment_method": None,

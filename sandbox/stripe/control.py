@@ -56,6 +56,12 @@ class Course(Strict):
     after_seconds: int = Field(default=refunds.DECIDED_AFTER_SECONDS, ge=0)
 
 
+class ChallengeFlow(Strict):
+    """How a browser gets to the 3-D Secure page: `redirect` away from the merchant's even with Stripe.js; null leaves it to the caller."""
+
+    flow: Literal["redirect"] | None
+
+
 class Opened(Strict):
     """A dispute that the cardholder's bank opens; without an amount it is about the whole charge."""
 
@@ -171,6 +177,12 @@ async def refund_in_dashboard(sandbox: Sandbox, request: Request) -> object:
 async def set_refund_course(sandbox: Sandbox, request: Request) -> object:
     given = await _read(request, Course)
     _act(sandbox, lambda work: refunds.set_course(work, given.course, given.after_seconds))
+    return given.model_dump()
+
+
+async def set_challenge_flow(sandbox: Sandbox, request: Request) -> object:
+    given = await _read(request, ChallengeFlow)
+    sandbox.store.set_setting("challenge_flow", given.model_dump())
     return given.model_dump()
 
 
@@ -313,6 +325,7 @@ ROUTES = [
     _route("/refunds", "POST", refund_in_dashboard),
     _route("/refunds/{id}", "POST", decide_refund),
     _route("/refund-course", "PUT", set_refund_course),
+    _route("/challenge-flow", "PUT", set_challenge_flow),
     _route("/disputes", "POST", open_dispute),
     _route("/disputes/{id}", "POST", decide_dispute),
     _route("/balance", "PUT", set_balance),

@@ -1,6 +1,6 @@
 """The page on which a customer answers a 3-D Secure challenge (docs.stripe.com/testing#regulatory-cards).
 
-A form with two buttons; a script posts `outcome=complete` or `outcome=fail` to the same address.
+A form with two buttons; a script posts `outcome=complete` or `outcome=fail` to the same address. Stripe.js shows it in a dialog.
 """
 
 from __future__ import annotations
@@ -17,18 +17,13 @@ from sandbox.stripe.work import Work
 OUTCOMES = {"complete": True, "fail": False}
 
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 26rem; margin: 3rem auto; padding: 0 1rem; color: #1a1a1a; background: #fff }}
-button {{ font: inherit; padding: .7rem 1.2rem; margin: 0 .5rem .5rem 0; border: 2px solid #1d4ed8; border-radius: .4rem;
-  background: #1d4ed8; color: #fff; cursor: pointer }}
-button.fail {{ background: #fff; color: #1d4ed8 }}
-button:focus-visible {{ outline: 3px solid #f59e0b; outline-offset: 2px }}
-</style>
+<link rel="stylesheet" href="/js/challenge.css">
+<script src="/js/challenge.js" defer></script>
 </head>
 <body>
 <main>
@@ -39,12 +34,35 @@ button:focus-visible {{ outline: 3px solid #f59e0b; outline-offset: 2px }}
 </html>
 """
 
-FORM = """<p>This is the sandbox. Your bank would now ask whether you approve this payment of
-<strong>{amount} {currency}</strong>.</p>
+FORM = """<p>{sentence} <strong>{amount} {currency}</strong></p>
 <form method="post">
-<button name="outcome" value="complete">Complete authentication</button>
-<button name="outcome" value="fail" class="fail">Fail authentication</button>
+<button name="outcome" value="complete">{complete}</button>
+<button name="outcome" value="fail" class="fail">{fail}</button>
 </form>"""
+
+TEXTS = {
+    "en": {
+        "sentence": "This is the sandbox. Your bank would now ask whether you approve this payment:",
+        "complete": "Complete authentication",
+        "fail": "Fail authentication",
+        "not_waiting": "This authentication is not waiting for an answer.",
+        "unknown_outcome": "Send outcome=complete or outcome=fail.",
+        "thanks": "Thank you. You can close this window.",
+    },
+    "de": {
+        "sentence": "Dies ist die Sandbox. Ihre Bank würde jetzt fragen, ob Sie dieser Zahlung zustimmen:",
+        "complete": "Zahlung bestätigen",
+        "fail": "Bestätigung scheitern lassen",
+        "not_waiting": "Diese Bestätigung wartet auf keine Antwort.",
+        "unknown_outcome": "Senden Sie outcome=complete oder outcome=fail.",
+        "thanks": "Danke. Sie können dieses Fenster schließen.",
+    },
+}
+
+
+def language_of(tags: str) -> str:
+    """Ours for an IETF tag or an Accept-Language header."""
+    return "de" if tags.lower().startswith("de") else "en"
 
 
 def challenge(work: Work, identifier: str, token: str) -> Object | None:
@@ -55,14 +73,21 @@ def challenge(work: Work, identifier: str, token: str) -> Object | None:
     return intent if secrets.compare_digest(token.encode(), intent["_challenge"].encode()) else None
 
 
-def page(intent: Object) -> str:
-    amount = currencies.shown(intent["amount"], intent["currency"])
-    content = FORM.format(amount=escape(amount), currency=escape(intent["currency"].upper()))
-    return PAGE.format(title="3-D Secure", content=content)
+def page(intent: Object, language: str) -> str:
+    texts = TEXTS[language]
+    content = FORM.format(
+        sentence=texts["sentence"],
+        amount=escape(currencies.shown(intent["amount"], intent["currency"])),
+        currency=escape(intent["currency"].upper()),
+        complete=texts["complete"],
+        fail=texts["fail"],
+    )
+    return PAGE.format(language=language, title="3-D Secure", content=content)
 
 
-def notice(sentence: str) -> str:
-    return PAGE.format(title="3-D Secure", content=f"<p>{escape(sentence)}</p>")
+def notice(name: str, language: str) -> str:
+    """A page that says one thing of TEXTS."""
+    return PAGE.format(language=language, title="3-D Secure", content=f"<p>{escape(TEXTS[language][name])}</p>")
 
 
 def answer(work: Work, intent: Object, outcome: str) -> str | None:
