@@ -1,0 +1,263 @@
+"""Booking pages: from the list of events to tickets in the hand, and whatever may come in between."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from playwright.async_api import Route, expect
+
+from sandbox.story.shop import Json
+from tests.e2e.pages.conftest import NewVisitor
+from tests.e2e.pages.visitor import CARD_WITH_3DS, DECLINED, Visitor
+from tests.e2e.stack import Stack, order
+
+MONTH = timedelta(days=30)
+
+
+@pytest.fixture
+async def event(stack: Stack, request: pytest.FixtureRequest) -> Json:
+    """One that is on sale: an hour has passed since nothing, and 30 days are left."""
+    return await stack.shop.create_event(f"Pages {request.node.name[:60]}", MONTH, capacity=20)
+
+
+async def test_a_card_buys_tickets_that_open_again_anywhere(
+    stack: Stack, visitor: Visitor, new_visitor: NewVisitor, event: Json
+) -> None:
+    """From the list to two tickets with their codes; reload, a second tab and the mail's link on another device show the same."""
+    await visitor.page.goto("/")
+    await visitor.page.get_by_role("link", name=event["name"]).click()
+    await visitor.sees(event["name"])
+    await visitor.choose(event, 2)
+    await expect(visitor.page.get_by_text("€50.00").first).to_be_visible()
+    await visitor.button("Reserve and go to payment").click()
+    await visitor.sees("Pay for your tickets")
+    booking_id = visitor.booking_id
+    await visitor.page.reload()
+    await visitor.sees("Pay for your tickets")
+    await visitor.pay()
+    await visitor.sees("You are booked")
+    codes = visitor.page.get_by_role("img", name=re.compile("^Code of "))
+    await expect(codes).to_have_count(2)
+    await visitor.page.reload()
+    await expect(codes).to_have_count(2)
+    second_tab = await visitor.context.new_page()
+    await second_tab.goto(f"/bookings/{booking_id}")
+    await expect(second_tab.get_by_role("heading", name="You are booked")).to_be_visible()
+
+    stranger = await new_visitor(phone=True)
+    await stranger.page.goto(f"/bookings/{booking_id}")
+    await stranger.sees("Open your booking from your mail")
+    token = await visitor.page.evaluate("Object.values(localStorage).find((kept) => kept.includes('.'))")
+    await stranger.page.goto(f"/bookings/{booking_id}#token={token}")
+    await stranger.sees("You are booked")
+    assert "token" not in stranger.page.url
+    assert await stack.count("booking", "SELECT count(*) FROM bookings WHERE id = $1 AND status = 'confirmed'", booking_id)
+
+
+async def test_3d_secure_that_fails_and_then_passes(visitor: Visitor, event: Json) -> None:
+    """The bank's page lies over the shop's; a failed one leaves the booking payable."""
+    await visitor.reserve(event)
+    await visitor.pay(CARD_WITH_3DS)
+    await visitor.answer_challenge("Fail")
+    await expect(visitor.page.get_by_role("alert").first).to_contain_text("nothing was charged")
+    await visitor.pay(CARD_WITH_3DS)
+    await visitor.answer_challenge("Complete")
+    await visitor.sees("You are booked")
+
+
+async def test_a_declined_card_is_explained_and_another_one_pays(visitor: Visitor, event: Json) -> None:
+    await visitor.reserve(event)
+    await visitor.pay(DECLINED)
+    await expect(visitor.page.get_by_role("alert").first).to_contain_text("not enough money on this card")
+    await visitor.page.reload()
+    await visitor.pay()
+    await visitor.sees("You are booked")
+
+
+async def test_a_reload_at_the_challenge_goes_on_where_it_was(visitor: Visitor, event: Json) -> None:
+    await visitor.reserve(event)
+    await visitor.pay(CARD_WITH_3DS)
+    await visitor.page.locator("iframe").last.content_frame.get_by_role("button", name="Complete authentication").wait_for()
+    await visitor.page.reload()
+    await visitor.button("Confirm at my bank").click()
+    await visitor.answer_challenge("Complete")
+    await visitor.sees("You are booked")
+
+
+async def test_a_hold_that_ends_at_the_challenge_takes_the_seats_again(
+    stack: Stack, visitor: Visitor, event: Json
+) -> None:
+    """The seats are still free: whoever passes late is booked all the same."""
+    booking_id = await visitor.reserve(event)
+    await visitor.pay(CARD_WITH_3DS)
+    await visitor.page.locator("iframe").last.content_frame.get_by_role("button", name="Complete authentication").wait_for()
+    await _end_hold(stack, booking_id)
+    await visitor.answer_challenge("Complete")
+    await visitor.sees("You are booked")
+
+
+async def test_seats_that_went_to_others_are_not_charged(stack: Stack, visitor: Visitor) -> None:
+    """The hold ended while the bank asked, and somebody else has the last seat."""
+    event = await stack.shop.create_event("Pages, last seat", MONTH, capacity=1)
+    booking_id = await visitor.reserve(event)
+    await visitor.pay(CARD_WITH_3DS)
+    await visitor.page.locator("iframe").last.content_frame.get_by_role("button", name="Complete authentication").wait_for()
+    await _end_hold(stack, booking_id)
+    other = await stack.shop.book(event, 1, order(event)["contact"])
+    await stack.buy(other)
+    await visitor.answer_challenge("Complete")
+    await visitor.sees("The seats were gone, and you are not charged")
+    await visitor.page.reload()
+    await visitor.sees("The seats were gone, and you are not charged")
+
+
+async def test_a_sold_out_event_says_what_is_left(stack: Stack, visitor: Visitor) -> None:
+    event = await stack.shop.create_event("Pages, two seats", MONTH, capacity=2)
+    await visitor.choose(event, 2)
+    await stack.shop.book(event, 1, order(event)["contact"])
+    await visitor.button("Reserve and go to payment").click()
+    await expect(visitor.page.get_by_role("alert").first).to_contain_text("only 1 is left")
+    await visitor.page.get_by_label("Number of tickets, Stalls").select_option("1")
+    await visitor.button("Reserve and go to payment").click()
+    await visitor.sees("Pay for your tickets")
+
+
+async def test_nobody_pays_and_the_page_says_so(stack: Stack, visitor: Visitor, event: Json) -> None:
+    booking_id = await visitor.reserve(event)
+    await _end_hold(stack, booking_id)
+    await visitor.sees("Your seats were held in vain")
+    await visitor.page.get_by_role("link", name="Choose seats again").click()
+    await expect(visitor.page.get_by_label("Number of tickets, Stalls")).to_have_value("1")
+
+
+@pytest.mark.parametrize(
+    ("starts_in", "goes_back"),
+    [
+        (timedelta(days=10), "€50.00 goes back to you"),
+        (timedelta(hours=30), "€25.00 goes back to you"),
+        (timedelta(hours=3), "Nothing goes back to you"),
+    ],
+)
+async def test_a_cancellation_says_first_what_goes_back(
+    stack: Stack, visitor: Visitor, starts_in: timedelta, goes_back: str
+) -> None:
+    """100, 50 and 0 %: the quote, then the cancelled booking with its money."""
+    event = await stack.shop.create_event(f"Pages, cancelled {starts_in}", starts_in, capacity=5)
+    await visitor.book(event, 2)
+    await visitor.button("Cancel booking or tickets").click()
+    await expect(visitor.page.get_by_text(goes_back)).to_be_visible()
+    await visitor.button("Cancel the booking").click()
+    await visitor.sees("Your booking is cancelled")
+    if goes_back.startswith("€"):
+        await expect(visitor.page.get_by_text(re.compile("accepted your refund"))).to_be_visible(timeout=30_000)
+    else:
+        await expect(visitor.page.get_by_text("By the refund terms nothing goes back.")).to_be_visible()
+
+
+async def test_one_of_two_tickets_is_given_back(visitor: Visitor, event: Json) -> None:
+    await visitor.book(event, 2)
+    await visitor.button("Cancel booking or tickets").click()
+    await visitor.page.get_by_role("checkbox").first.uncheck()
+    await expect(visitor.page.get_by_text("€25.00 goes back to you")).to_be_visible()
+    await visitor.button("Give 1 ticket back").click()
+    await expect(visitor.page.get_by_role("img", name=re.compile("^Code of "))).to_have_count(1)
+
+
+async def test_a_german_phone_books_by_keyboard_alone(new_visitor: NewVisitor, event: Json) -> None:
+    """Language by the browser, 360 px without sideways scrolling, each step reached with Tab, Space and Enter."""
+    visitor = await new_visitor(phone=True, language="de-DE")
+    page = visitor.page
+    await page.goto(f"/events/{event['id']}")
+    await page.get_by_label(re.compile("Anzahl.*Stalls")).focus()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("Grete Minde")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("grete@example.org")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Space")
+    assert await visitor.violations() == []
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(visitor.card_form.locator("[name=number]")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    await visitor.enter_card()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+    await expect(page.get_by_role("img")).to_have_count(1)
+    assert await visitor.violations() == []
+    assert await page.locator("html").get_attribute("lang") == "de"
+
+
+@pytest.mark.parametrize("service", ["booking", "payment", "refund"])
+async def test_a_page_says_what_is_away_and_recovers(
+    whole: Stack, visitor: Visitor, event: Json, service: str
+) -> None:
+    """Nothing is blank while a service is stopped, and nothing has to be reloaded when it is back."""
+    if service == "refund":
+        await visitor.book(event)
+    elif service == "payment":
+        await visitor.choose(event)
+    await whole.stop(service)
+    if service == "booking":
+        await visitor.page.goto(f"/events/{event['id']}")
+        await expect(visitor.page.get_by_role("status").first).to_contain_text("not available right now")
+    elif service == "payment":
+        await visitor.button("Reserve and go to payment").click()
+        await expect(visitor.page.get_by_text("Paying is not available right now.")).to_be_visible()
+    else:
+        await visitor.button("Cancel booking or tickets").click()
+        await expect(visitor.page.get_by_text("We cannot work out right now")).to_be_visible()
+    await whole.start(service)
+    if service == "booking":
+        await visitor.sees(event["name"], within_s=40)
+    elif service == "payment":
+        await expect(visitor.card_form.locator("[name=number]")).to_be_visible(timeout=40_000)
+    else:
+        await expect(visitor.page.get_by_text("€25.00 goes back to you")).to_be_visible(timeout=40_000)
+
+
+async def test_the_payment_page_loads_what_is_listed_and_nothing_else(stack: Stack, visitor: Visitor, event: Json) -> None:
+    """The inventory of docs/pages.md: scripts, frames and connections by their origin. Anything else fails."""
+    seen: set[tuple[str, str]] = set()
+    gateway, stripe = stack.status["gateway"], stack.status["stripe_sandbox"]
+
+    async def look(route: Route) -> None:
+        request = route.request
+        origin = "/".join(request.url.split("/")[:3])
+        seen.add((request.resource_type, {gateway: "gateway", stripe: "stripe"}.get(origin, origin)))
+        await route.continue_()
+
+    await visitor.context.route("**/*", look)
+    await visitor.reserve(event)
+    await visitor.pay(CARD_WITH_3DS)
+    await visitor.answer_challenge("Complete")
+    await visitor.sees("You are booked")
+    assert {(kind, origin) for kind, origin in seen if not origin.startswith("data:")} <= {
+        ("document", "gateway"),
+        ("script", "gateway"),
+        ("stylesheet", "gateway"),
+        ("fetch", "gateway"),
+        ("image", "gateway"),
+        ("other", "gateway"),
+        ("script", "stripe"),
+        ("document", "stripe"),
+        ("stylesheet", "stripe"),
+        ("fetch", "stripe"),
+        ("xhr", "stripe"),
+    }
+    inline = "[...document.querySelectorAll('script')].filter((script) => !script.src).length"
+    assert await visitor.page.evaluate(inline) == 0
+
+
+
+
+async def _end_hold(stack: Stack, booking_id: str) -> None:
+    """As if the time to pay were over."""
+    async with stack.database("booking") as connection:
+        await connection.execute(
+            "UPDATE bookings SET hold_expires_at = now(), expiry_due_at = now() WHERE id = $1", booking_id
+        )
