@@ -5,7 +5,7 @@ import { Figure } from "./Revenue";
 
 /** How many of those who wanted to pay have paid, and why cards were declined. */
 export function Checkouts({ analytics }: { analytics: PaymentAnalytics }) {
-  const { succeeded, failed, abandoned, open } = analytics.checkouts;
+  const { succeeded = 0, failed = 0, abandoned = 0, open = 0 } = analytics.checkouts;
   const over = succeeded + failed;
   const rate = over ? (100 * succeeded) / over : null;
   return (

@@ -3,9 +3,9 @@ import { DatePickerInput } from "@mantine/dates";
 import { useQuery } from "@tanstack/react-query";
 import { useSearchParams } from "react-router";
 import {
+  analysePaymentsOptions,
+  analyseRefundsOptions,
   readEventAnalyticsOptions,
-  readPaymentAnalyticsOptions,
-  readRefundAnalyticsOptions,
 } from "../../api/generated/@tanstack/react-query.gen";
 import { Loaded } from "../../layout/Loaded";
 import { Page } from "../layout/Page";
@@ -25,8 +25,8 @@ export function Overview() {
     setSearch({ since, until: last, timezone, ...changed }, { replace: true });
   const query = { since, until: dayAfter(last), timezone };
   const events = useQuery(readEventAnalyticsOptions({ query }));
-  const payments = useQuery(readPaymentAnalyticsOptions({ query }));
-  const refunds = useQuery(readRefundAnalyticsOptions({ query }));
+  const payments = useQuery(analysePaymentsOptions({ query }));
+  const refunds = useQuery(analyseRefundsOptions({ query }));
   return (
     <Page
       title="Overview"
