@@ -36,13 +36,12 @@ REAL_STRIPE = (
 """Taken together: with a key of one's own, payment talks to Stripe itself and not to the stand-in."""
 
 STRIPE_PAGES = {
+    "STRIPE_JS": "https://js.stripe.com/endive/stripe.js",
     "STRIPE_SCRIPT_SRC": "https://js.stripe.com",
     "STRIPE_FRAME_SRC": "https://js.stripe.com https://hooks.stripe.com",
     "STRIPE_CONNECT_SRC": "https://api.stripe.com",
 }
-"""What a page that takes cards may load (docs.stripe.com/security/guide#content-security-policy)."""
-STRIPE_JS = "endive/stripe.js"
-"""Stripe.js of the API version that payment speaks."""
+"""Stripe.js of the API version that payment speaks, and what its page may load (docs.stripe.com/security/guide)."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,9 @@ def operator_variables(at: Addresses, known: Credentials, webhook_secret: str | 
 
 def page_variables(at: Addresses, known: Credentials, pages: Path) -> dict[str, str]:
     """What the gateway's template is told about the pages: where they lie, where Stripe.js is, and who signs staff in."""
-    stripe = STRIPE_PAGES if own_stripe(known, os.environ) else dict.fromkeys(STRIPE_PAGES, at.http("stripe"))
+    stand_in = {**dict.fromkeys(STRIPE_PAGES, at.http("stripe")), "STRIPE_JS": f"{at.http('stripe')}/stripe.js"}
     return {
-        **stripe,
-        "STRIPE_JS": f"{stripe['STRIPE_SCRIPT_SRC']}/{STRIPE_JS}",
+        **(STRIPE_PAGES if own_stripe(known, os.environ) else stand_in),
         "OIDC_ISSUER": at.http("issuer"),
         "OIDC_ORIGIN": at.http("issuer"),
         "OIDC_CLIENT_ID": "boxoffice-pages",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+import secrets
 from datetime import timedelta
 
 import pytest
@@ -18,9 +18,8 @@ MONTH = timedelta(days=30)
 
 
 @pytest.fixture
-async def event(stack: Stack, request: pytest.FixtureRequest) -> Json:
-    """One that is on sale: an hour has passed since nothing, and 30 days are left."""
-    return await stack.shop.create_event(f"Pages {request.node.name[:60]}", MONTH, capacity=20)
+async def event(stack: Stack) -> Json:
+    return await stack.shop.create_event(f"Evening {secrets.token_hex(4)}", MONTH, capacity=20)
 
 
 async def test_a_card_buys_tickets_that_open_again_anywhere(
@@ -80,7 +79,7 @@ async def test_a_declined_card_is_explained_and_another_one_pays(visitor: Visito
 async def test_a_reload_at_the_challenge_goes_on_where_it_was(visitor: Visitor, event: Json) -> None:
     await visitor.reserve(event)
     await visitor.pay(CARD_WITH_3DS)
-    await visitor.page.locator("iframe").last.content_frame.get_by_role("button", name="Complete authentication").wait_for()
+    await visitor.is_challenged()
     await visitor.page.reload()
     await visitor.button("Confirm at my bank").click()
     await visitor.answer_challenge("Complete")
@@ -93,7 +92,7 @@ async def test_a_hold_that_ends_at_the_challenge_takes_the_seats_again(
     """The seats are still free: whoever passes late is booked all the same."""
     booking_id = await visitor.reserve(event)
     await visitor.pay(CARD_WITH_3DS)
-    await visitor.page.locator("iframe").last.content_frame.get_by_role("button", name="Complete authentication").wait_for()
+    await visitor.is_challenged()
     await _end_hold(stack, booking_id)
     await visitor.answer_challenge("Complete")
     await visitor.sees("You are booked")
@@ -104,7 +103,7 @@ async def test_seats_that_went_to_others_are_not_charged(stack: Stack, visitor: 
     event = await stack.shop.create_event("Pages, last seat", MONTH, capacity=1)
     booking_id = await visitor.reserve(event)
     await visitor.pay(CARD_WITH_3DS)
-    await visitor.page.locator("iframe").last.content_frame.get_by_role("button", name="Complete authentication").wait_for()
+    await visitor.is_challenged()
     await _end_hold(stack, booking_id)
     other = await stack.shop.book(event, 1, order(event)["contact"])
     await stack.buy(other)

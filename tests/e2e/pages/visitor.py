@@ -83,8 +83,15 @@ class Visitor:
 
     async def answer_challenge(self, answer: str) -> None:
         """Complete or fail, on the bank's page over the shop's."""
-        challenge = self.page.locator("iframe").last.content_frame
-        await challenge.get_by_role("button", name=f"{answer} authentication").click()
+        await self.challenge.get_by_role("button", name=f"{answer} authentication").click()
+
+    @property
+    def challenge(self) -> FrameLocator:
+        return self.page.frame_locator("dialog iframe")
+
+    async def is_challenged(self) -> None:
+        """Waits for the bank's page."""
+        await self.challenge.get_by_role("button", name="Complete authentication").wait_for()
 
     async def book(self, event: Json, quantity: int = 1, **who: str) -> str:
         """From the event to the tickets."""
