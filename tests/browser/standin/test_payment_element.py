@@ -144,7 +144,7 @@ async def test_nothing_moves_while_one_pays(shop: Shop, width: int, locale: str)
     """The frame has its height before it is loaded, which a page may keep free, and a first short error fits in."""
     await shop.page.set_viewport_size({"width": width, "height": 900})
     await shop.open(locale=locale)
-    height = "292px"
+    height = "300px"
     told = [each for each in await shop.page.evaluate("received.map(JSON.parse)") if each["type"] == "height"]
     assert [f"{each['pixels']}px" for each in told] == [height]
     await shop.element.locator("[name=number]").press_sequentially("4242")
@@ -222,3 +222,22 @@ async def test_other_windows_are_not_listened_to(shop: Shop) -> None:
     )
     assert await shop.page.evaluate("document.querySelector('iframe').style.height") == before
     await expect(shop.page.frame_locator("#stolen").locator("label").first).to_be_empty()
+
+
+async def test_a_frame_that_does_not_load(shop: Shop) -> None:
+    """`loaderror` of a lost connection, soon after the browser has shown an error in place of the frame."""
+    await shop.standin.fault("stripe_js.frame", "error_before")
+    await shop.visit(await shop.standin.client.v1.payment_intents.create_async({"amount": 5000, "currency": "eur"}))
+    await shop.page.locator("body[data-failed]").wait_for()
+    assert (await shop.happened("loaderror"))[0]["error"]["type"] == "api_connection_error"
+
+
+async def test_an_answer_that_is_lost_is_not_a_decline(shop: Shop) -> None:
+    """`api_connection_error`, though the card is authorised: asking for the intent tells."""
+    intent = await shop.open()
+    await shop.fill(GOOD)
+    await shop.standin.fault("payment_intents.confirm", "drop_after", count=None)
+    await shop.pay()
+    assert (await shop.result())["error"]["type"] == "api_connection_error"
+    asked = await shop.page.evaluate("stripe.retrievePaymentIntent(secret)")
+    assert asked["paymentIntent"]["status"] == await shop.status(intent) == "requires_capture"
