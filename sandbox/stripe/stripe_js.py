@@ -19,7 +19,22 @@ from sandbox.stripe.errors import InvalidRequest, ServerFault, StripeError, Unau
 from sandbox.stripe.ids import new_id
 
 FOLDER = Path(__file__).parent / "static"
-FILES = frozenset({"challenge.css", "challenge.js", "payment_element.css", "payment_element.js"})
+PAGE_SCRIPT = (
+    "api.js",
+    "page/texts.js",
+    "page/payment_element.js",
+    "page/elements.js",
+    "page/dialog.js",
+    "page/stripe.js",
+)
+FRAME_SCRIPT = ("api.js", "frame/texts.js", "frame/card.js", "frame/payment_element.js")
+"""Files that make one script, in this order."""
+FILES = {
+    "challenge.css": ("challenge/challenge.css",),
+    "challenge.js": ("challenge/challenge.js",),
+    "payment_element.css": ("frame/payment_element.css",),
+    "payment_element.js": FRAME_SCRIPT,
+}
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 FRAME_HEADERS = HEADERS | {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'"
@@ -30,18 +45,18 @@ PAYABLE = frozenset({"requires_payment_method", "requires_confirmation", "requir
 async def script(request: Request) -> Response:
     """`/stripe.js`, the address that a page gives its script element."""
     headers = HEADERS | {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-    return await _faulty(request, "stripe_js.script", FileResponse(FOLDER / "stripe.js", headers=headers))
+    return await _faulty(request, "stripe_js.script", _joined("stripe.js", PAGE_SCRIPT, headers))
 
 
 async def frame(request: Request) -> Response:
     """The page inside the Payment Element."""
-    page = FileResponse(FOLDER / "payment_element.html", headers=FRAME_HEADERS)
+    page = FileResponse(FOLDER / "frame" / "payment_element.html", headers=FRAME_HEADERS)
     return await _faulty(request, "stripe_js.frame", page)
 
 
 async def file(request: Request) -> Response:
     name = request.path_params["name"]
-    return FileResponse(FOLDER / name, headers=HEADERS) if name in FILES else Response(status_code=404)
+    return _joined(name, FILES[name], HEADERS) if name in FILES else Response(status_code=404)
 
 
 async def session(request: Request) -> Response:
@@ -82,6 +97,14 @@ async def challenge(request: Request) -> Response:
     if address is None:
         return HTMLResponse(three_d_secure.notice("thanks", language), headers=FRAME_HEADERS)
     return RedirectResponse(address, 303, HEADERS)
+
+
+def _joined(name: str, parts: tuple[str, ...], headers: dict[str, str]) -> Response:
+    """One style sheet, or one script whose names are its own."""
+    text = "\n".join((FOLDER / part).read_text("utf-8") for part in parts)
+    if name.endswith(".css"):
+        return Response(text, headers=headers, media_type="text/css")
+    return Response(f'(() => {{\n"use strict";\n\n{text}}})();\n', headers=headers, media_type="text/javascript")
 
 
 def _check_payable(sandbox: Sandbox, secret: str) -> None:

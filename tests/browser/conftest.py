@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from sandbox.launcher import install
 from tests.conftest import RUN_FOLDER
 
 INSTALL_SECONDS_MAX = 600
+EXPECT_MILLISECONDS_MAX = 20_000
+"""How long `expect` waits; the page may share two cores with a whole stack."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,6 +36,7 @@ async def browser() -> AsyncIterator[Browser]:
     """One Chromium without a window for the whole session. A test that needs a phone or a second visitor makes its own context of it."""
     path = await asyncio.to_thread(_chromium)
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's own sandbox does not start as root
+    expect.set_options(timeout=EXPECT_MILLISECONDS_MAX)
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=path, args=arguments)
         yield started

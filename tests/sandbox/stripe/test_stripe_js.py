@@ -26,6 +26,7 @@ async def test_the_script_and_its_frame_bring_their_own_policies(standin: Standi
     """The script may be loaded by any page; its frame runs nothing inline; what is no part of them is not served."""
     async with standin.session.get(f"{standin.url}/stripe.js") as answer:
         assert (answer.status, answer.content_type) == (200, "text/javascript")
+        assert (await answer.text()).startswith('(() => {\n"use strict";\n')
         assert (answer.headers["Cache-Control"], answer.headers["Access-Control-Allow-Origin"]) == ("no-cache", "*")
     for path in ("/js/payment-element", "/3ds/pi_1/guess"):
         async with standin.session.get(f"{standin.url}{path}") as answer:
@@ -40,29 +41,28 @@ async def test_the_script_and_its_frame_bring_their_own_policies(standin: Standi
 
 def test_the_script_is_of_the_train_of_the_api() -> None:
     """`@stripe/stripe-js` warns when they differ; and nothing in it makes code of text."""
-    script = (STATIC / "stripe.js").read_text()
+    script = (STATIC / "page" / "stripe.js").read_text()
     assert f'const VERSION = "{stripe.api_version.rpartition(".")[2]}"' in script
-    for path in STATIC.glob("*.js"):
-        assert '"use strict"' in path.read_text()
+    for path in STATIC.rglob("*.js"):
         assert not re.search(r"\beval\(|new Function|innerHTML|insertAdjacentHTML", path.read_text()), path
 
 
 def test_offered_test_cards_are_known_and_complete() -> None:
     """Each number of the frame's buttons is a published one, and its effect has a text in both languages."""
-    script = (STATIC / "payment_element.js").read_text()
+    script = (STATIC / "frame" / "payment_element.js").read_text()
+    texts = (STATIC / "frame" / "texts.js").read_text()
     offered = re.findall(r'\["(\d{15,16})", "(\w+)"\]', script)
     assert len(offered) > 5
     for number, effect in offered:
         assert number in BY_NUMBER
-        assert len(re.findall(rf"^ +{effect}: ", script, re.MULTILINE)) == 2, effect
+        assert len(re.findall(rf"^ +{effect}: ", texts, re.MULTILINE)) == 2, effect
 
 
 def test_both_languages_have_the_same_texts() -> None:
     """Of the frame; the page's script has German for what the API says in English."""
-    blocks = re.findall(
-        r"^    (?:en|de): \{(.*?)^    \},", (STATIC / "payment_element.js").read_text(), re.MULTILINE | re.DOTALL
-    )
-    english, german = (re.findall(r"^      (\w+): ", block, re.MULTILINE) for block in blocks)
+    texts = (STATIC / "frame" / "texts.js").read_text()
+    blocks = re.findall(r"^  (?:en|de): \{(.*?)^  \},", texts, re.MULTILINE | re.DOTALL)
+    english, german = (re.findall(r"^    (\w+): ", block, re.MULTILINE) for block in blocks)
     assert english == german
     assert len(english) > 20
 
@@ -75,7 +75,7 @@ def luminance(colour: str) -> float:
 
 def themes() -> Iterator[dict[str, str]]:
     light: dict[str, str] = {}
-    for block in re.findall(r":root[^{]*\{([^}]*)\}", (STATIC / "payment_element.css").read_text()):
+    for block in re.findall(r":root[^{]*\{([^}]*)\}", (STATIC / "frame" / "payment_element.css").read_text()):
         light = light or dict(re.findall(r"--(\S+): (#\w{6});", block))
         yield light | dict(re.findall(r"--(\S+): (#\w{6});", block))
 
