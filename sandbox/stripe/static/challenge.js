@@ -25,7 +25,7 @@
 
   form?.addEventListener("submit", answer);
   document.addEventListener("keydown", (event) => event.key === "Escape" && tell("escape"));
-  window.addEventListener("focus", () => {
-    if (document.activeElement === document.body) form?.querySelector("button").focus();
-  });
+  const begin = () => document.activeElement === document.body && form?.querySelector("button").focus();
+  window.addEventListener("focus", begin);
+  if (document.hasFocus()) begin();
 })();

@@ -14,7 +14,8 @@
   const ORIGIN = new URL(document.currentScript.src).origin;
   const VERSION = "endive";
   const FRAME_SECONDS_MAX = 20;
-  const FRAME_HEIGHT_PX = 292; // of the empty element; the frame says how high it really is
+  const GREETING_SECONDS_MAX = 2; // between the frame's load event and its first message
+  const FRAME_HEIGHT_PX = 300; // of the empty element; the frame says how high it really is
   const SECRET = /^(pi_\w+?)_secret_\w+$/;
   const DOCS = "https://stripe.com/docs/error-codes/";
 
@@ -155,6 +156,7 @@
     #questions = new Map();
     #asked = 0;
     #deadline;
+    #greeted = false;
     #listener = (event) => this.#receive(event);
     ready = false;
 
@@ -181,7 +183,7 @@
       holder.append(this.#iframe);
       container.replaceChildren(holder);
       window.addEventListener("message", this.#listener);
-      this.#deadline = setTimeout(() => this.#failed(), FRAME_SECONDS_MAX * 1000);
+      this.#expect(FRAME_SECONDS_MAX);
       this.emit("loaderstart", { elementType: "payment" });
     }
 
@@ -191,7 +193,7 @@
       window.removeEventListener("message", this.#listener);
       this.#container.replaceChildren();
       this.#container = this.#iframe = null;
-      this.ready = false;
+      this.ready = this.#greeted = false;
       for (const { reject } of this.#questions.values()) {
         reject(new IntegrationError("The Payment Element was unmounted before it could answer."));
       }
@@ -257,6 +259,7 @@
       iframe.name = `__privateStripeFrame${++framesMade}`;
       iframe.title = TEXTS[this.#elements.language].frame;
       iframe.src = `${ORIGIN}/js/payment-element#${encodeURIComponent(window.location.origin)}`;
+      iframe.addEventListener("load", () => this.#expect(GREETING_SECONDS_MAX)); // an error's page loads as well
       return styled(iframe, {
         border: "0",
         colorScheme: this.#elements.scheme,
@@ -272,16 +275,24 @@
 
     #receive({ data, origin, source }) {
       if (origin !== ORIGIN || source !== this.#iframe?.contentWindow || data?.standin !== "stripe") return;
-      if (data.type === "loaded") this.configure();
-      else if (data.type === "height") this.#iframe.style.height = `${data.pixels}px`;
+      if (data.type === "loaded") {
+        this.#greeted = true;
+        clearTimeout(this.#deadline);
+        this.configure();
+      } else if (data.type === "height") this.#iframe.style.height = `${data.pixels}px`;
       else if (data.type === "answer") {
         this.#questions.get(data.id)?.resolve(data.answer);
         this.#questions.delete(data.id);
       } else if (data.type === "event") this.#happened(data.name, data.facts);
     }
 
+    /** Give the frame so long to say something. */
+    #expect(seconds) {
+      clearTimeout(this.#deadline);
+      if (!this.#greeted) this.#deadline = setTimeout(() => this.#failed(), seconds * 1000);
+    }
+
     #happened(name, facts) {
-      if (name === "ready" || name === "loaderror") clearTimeout(this.#deadline);
       if (name === "ready") this.ready = true;
       this.emit(name, { elementType: "payment", ...facts });
     }
@@ -363,6 +374,14 @@
     }
   }
 
+  /** A place where Tab stops, and that sends the focus on. */
+  function edge(sendOn) {
+    const element = document.createElement("span");
+    element.tabIndex = 0;
+    element.addEventListener("focus", sendOn);
+    return element;
+  }
+
   /** Show the page of a 3-D Secure challenge until it is answered (true) or the customer turns away (false). */
   function challenged(url, language) {
     const texts = TEXTS[language];
@@ -373,7 +392,7 @@
     });
     const panel = styled(document.createElement("div"), {
       background: "#fff", borderRadius: "8px", boxSizing: "border-box", colorScheme: "light", display: "flex",
-      flexDirection: "column", height: "min(500px, 100%)", padding: "8px", width: "min(440px, 100%)",
+      flexDirection: "column", height: "min(420px, 100%)", padding: "8px", width: "min(440px, 100%)",
     });
     const close = styled(document.createElement("button"), {
       alignSelf: "flex-end", background: "#fff", border: "1px solid #6b7280", borderRadius: "6px", color: "#1f2937",
@@ -382,11 +401,14 @@
     const iframe = styled(document.createElement("iframe"), { border: "0", flex: "1", width: "100%" });
     dialog.setAttribute("aria-label", texts.dialog);
     close.type = "button";
+    close.autofocus = true;
     close.textContent = texts.cancel;
     iframe.name = "__privateStripeFrame3DSecure";
     iframe.title = texts.dialog;
     iframe.src = `${url}?locale=${language}#${encodeURIComponent(window.location.origin)}`;
-    panel.append(close, iframe);
+    // Chromium lets Tab out of the last frame of a modal dialog into a frame behind it; these two hold it back.
+    const [before, after] = [edge(() => iframe.focus()), edge(() => close.focus())];
+    panel.append(before, close, iframe, after);
     dialog.append(panel);
     document.body.append(dialog);
     dialog.showModal();

@@ -72,29 +72,32 @@ async def test_a_declined_card_is_an_error_and_another_one_pays(
     assert await shop.status(intent) == "requires_capture"
 
 
-@pytest.mark.parametrize(
-    ("typed", "code"),
-    [
-        (("424242424242", "1239", "123"), "incomplete_number"),
-        (("4242424242424241", "1239", "123"), "invalid_number"),
-        ((GOOD, "12", "123"), "incomplete_expiry"),
-        ((GOOD, "1224", "123"), "invalid_expiry_year_past"),
-        ((GOOD, "1399", "123"), "invalid_expiry_month"),
-        ((GOOD, "1299", "123"), "invalid_expiry_year"),
-        ((GOOD, "1239", "12"), "incomplete_cvc"),
-        (("378282246310005", "1239", "123"), "incomplete_cvc"),
-    ],
-)
-async def test_what_cannot_be_right_is_said_at_its_field(shop: Shop, typed: tuple[str, str, str], code: str) -> None:
+WRONG = [
+    (("424242424242", "1239", "123"), "incomplete_number"),
+    (("4242424242424241", "1239", "123"), "invalid_number"),
+    ((GOOD, "12", "123"), "incomplete_expiry"),
+    ((GOOD, "1224", "123"), "invalid_expiry_year_past"),
+    ((GOOD, "1399", "123"), "invalid_expiry_month"),
+    ((GOOD, "1299", "123"), "invalid_expiry_year"),
+    ((GOOD, "1239", "12"), "incomplete_cvc"),
+    (("378282246310005", "1239", "123"), "incomplete_cvc"),
+]
+
+
+async def test_what_cannot_be_right_is_said_at_its_field(shop: Shop) -> None:
     """A validation_error from elements.submit; the field is marked, described by the sentence, and focused; nothing is sent."""
     intent = await shop.open()
-    await shop.fill(*typed)
-    await shop.pay()
-    error = (await shop.result())["error"]
-    assert (error["type"], error["code"]) == ("validation_error", code)
-    field = shop.element.locator("[aria-invalid=true]")
-    await expect(field).to_be_focused()
-    await expect(field).to_have_accessible_description(error["message"])
+    for typed, code in WRONG:
+        await shop.page.evaluate("payment.clear()")
+        await expect(shop.element.locator("[name=cvc]")).to_have_value("")
+        await shop.fill(*typed)
+        await shop.pay()
+        await expect(shop.page.locator("#result")).to_contain_text(code)
+        error = (await shop.result())["error"]
+        assert (error["type"], error["code"]) == ("validation_error", code)
+        field = shop.element.locator("[aria-invalid=true]")
+        await expect(field).to_be_focused()
+        await expect(field).to_have_accessible_description(error["message"])
     assert await shop.status(intent) == "requires_payment_method"
     assert not await standin_requests(shop, "payment_intents.confirm")
 
@@ -144,7 +147,7 @@ async def test_nothing_moves_while_one_pays(shop: Shop, width: int, locale: str)
     """The frame has its height before it is loaded, which a page may keep free, and a first short error fits in."""
     await shop.page.set_viewport_size({"width": width, "height": 900})
     await shop.open(locale=locale)
-    height = "292px"
+    height = "300px"
     told = [each for each in await shop.page.evaluate("received.map(JSON.parse)") if each["type"] == "height"]
     assert [f"{each['pixels']}px" for each in told] == [height]
     await shop.element.locator("[name=number]").press_sequentially("4242")
@@ -222,3 +225,22 @@ async def test_other_windows_are_not_listened_to(shop: Shop) -> None:
     )
     assert await shop.page.evaluate("document.querySelector('iframe').style.height") == before
     await expect(shop.page.frame_locator("#stolen").locator("label").first).to_be_empty()
+
+
+async def test_a_frame_that_does_not_load(shop: Shop) -> None:
+    """`loaderror` of a lost connection, soon after the browser has shown an error in place of the frame."""
+    await shop.standin.fault("stripe_js.frame", "error_before")
+    await shop.visit(await shop.standin.client.v1.payment_intents.create_async({"amount": 5000, "currency": "eur"}))
+    await shop.page.locator("body[data-failed]").wait_for()
+    assert (await shop.happened("loaderror"))[0]["error"]["type"] == "api_connection_error"
+
+
+async def test_an_answer_that_is_lost_is_not_a_decline(shop: Shop) -> None:
+    """`api_connection_error`, though the card is authorised: asking for the intent tells."""
+    intent = await shop.open()
+    await shop.fill(GOOD)
+    await shop.standin.fault("payment_intents.confirm", "drop_after", count=None)
+    await shop.pay()
+    assert (await shop.result())["error"]["type"] == "api_connection_error"
+    asked = await shop.page.evaluate("stripe.retrievePaymentIntent(secret)")
+    assert asked["paymentIntent"]["status"] == await shop.status(intent) == "requires_capture"
