@@ -6,8 +6,9 @@ from typing import Annotated
 from uuid import UUID
 
 from chassis.auth import Manager, Staff
+from chassis.csv_export import CsvResponse
 from chassis.db import Tx
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from refund import campaign, campaign_reads, campaign_report, campaign_stream
@@ -79,14 +80,7 @@ async def list_campaign_items(
     return await campaign_reads.list_items(tx, event_id, state=state, cursor=cursor, limit=limit)
 
 
-@router.get("/report.csv", response_class=Response)
-async def report_campaign(event_id: UUID, _: Staff, tx: Tx) -> Response:
+@router.get("/report.csv", response_class=CsvResponse)
+async def report_campaign(event_id: UUID, _: Staff, tx: Tx) -> CsvResponse:
     """The closing report: a row for each booking."""
-    return Response(
-        await campaign_report.report(tx, event_id),
-        media_type="text/csv",
-        headers={
-            "Content-Disposition": f'attachment; filename="refund-campaign-{event_id}.csv"',
-            "Cache-Control": "no-store",
-        },
-    )
+    return await campaign_report.report(tx, event_id)
