@@ -2,6 +2,7 @@ import { createBrowserRouter } from "react-router";
 import { BookingPage } from "./booking/BookingPage";
 import { EventPage } from "./booking/EventPage";
 import { EventsPage } from "./booking/EventsPage";
+import { Receipt } from "./booking/Receipt";
 import { Failure } from "./layout/Failure";
 import { Nothing } from "./layout/Nothing";
 import { Shell } from "./layout/Shell";
@@ -14,7 +15,7 @@ export const router = createBrowserRouter([
       { path: "/", element: <EventsPage /> },
       { path: "/events/:eventId", element: <EventPage /> },
       { path: "/bookings/:bookingId", element: <BookingPage /> },
-      { path: "/bookings/:bookingId/receipt", lazy: () => import("./booking/ReceiptPage") },
+      { path: "/bookings/:bookingId/receipt", element: <Receipt /> },
       { path: "*", element: <Nothing /> },
     ],
   },

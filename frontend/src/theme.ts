@@ -2,8 +2,7 @@ import { createTheme } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "cyan",
-  primaryShade: { light: 9, dark: 4 },
-  autoContrast: true,
+  primaryShade: 9, // white on it is readable in both schemes
   defaultRadius: "md",
   respectReducedMotion: true,
   fontFamily: "system-ui, sans-serif",

@@ -26,9 +26,11 @@ export function ConfirmedStep({ booking, opened }: { booking: BookingRead; opene
   const returned = booking.tickets.some(({ cancelled_at }) => cancelled_at);
   return (
     <BookingFrame booking={booking} title={t("confirmed.title")}>
-      <div ref={said} tabIndex={-1}>
-        {given > 0 && <Alert color="teal">{t("cancel.partly", { count: given })}</Alert>}
-      </div>
+      {given > 0 && (
+        <Alert color="teal" ref={said} tabIndex={-1}>
+          {t("cancel.partly", { count: given })}
+        </Alert>
+      )}
       <Text>{t("confirmed.mailed", { email: booking.contact.email })}</Text>
       <Section title={t("confirmed.tickets")} text={t("confirmed.show")}>
         <Tickets booking={booking} />

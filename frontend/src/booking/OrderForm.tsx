@@ -154,9 +154,11 @@ export function OrderForm({ event }: { event: EventRead }) {
                 setWrong(({ accept: _, ...others }) => others);
               }}
             />
-            <div ref={refusal} tabIndex={-1}>
-              {placing.error != null && <Refusal event={event} error={placing.error} wrong={wrong} />}
-            </div>
+            {placing.error != null && (
+              <div ref={refusal} tabIndex={-1}>
+                <Refusal event={event} error={placing.error} wrong={wrong} />
+              </div>
+            )}
             <Group>
               <Button type="submit" size="lg" loading={placing.isPending}>
                 {t(free ? "event.reserveFree" : "event.reserve")}

@@ -112,16 +112,20 @@ function Fields({ booking, payment, secret, sync }: FieldsProps) {
   return (
     <form onSubmit={pay}>
       <Stack>
-        <div ref={refusal} tabIndex={-1}>
-          {declined && (
-            <Alert color="red" role="alert" title={declined === "connection" ? undefined : t("pay.declinedTitle")}>
-              <Text>{t(`pay.declined.${declined}`)}</Text>
-              {payment.attempts_left > 0 && payment.attempts_left < ATTEMPTS && (
-                <Text size="sm">{t("pay.left", { count: payment.attempts_left })}</Text>
-              )}
-            </Alert>
-          )}
-        </div>
+        {declined && (
+          <Alert
+            color="red"
+            role="alert"
+            ref={refusal}
+            tabIndex={-1}
+            title={declined === "connection" ? undefined : t("pay.declinedTitle")}
+          >
+            <Text>{t(`pay.declined.${declined}`)}</Text>
+            {payment.attempts_left > 0 && payment.attempts_left < ATTEMPTS && (
+              <Text size="sm">{t("pay.left", { count: payment.attempts_left })}</Text>
+            )}
+          </Alert>
+        )}
         {challenged && stripe && !busy && (
           <Alert color="yellow" title={t("pay.challenge.title")}>
             <Stack align="flex-start" gap="xs">

@@ -14,7 +14,7 @@ import { bookingQuery, moneyQuery, type Opened } from "./queries";
 import classes from "./ReceiptPage.module.css";
 
 /** What was bought, paid and refunded, on one page to print or keep. */
-export function Component() {
+export default function ReceiptPage() {
   const { bookingId = "" } = useParams();
   const { token } = useArrival(bookingId);
   return token ? <Page opened={{ bookingId, token }} /> : <Unopened />;

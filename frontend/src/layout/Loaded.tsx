@@ -32,7 +32,7 @@ export function Outage({ why }: { why: unknown }) {
   return (
     <div role="status" className={classes.outage}>
       {why != null && (
-        <Alert color="yellow" variant="filled" className={classes.notice}>
+        <Alert color="yellow" className={classes.notice}>
           {t(why instanceof Problem && why.status ? "failure.busy" : "failure.unreachable")}
         </Alert>
       )}
