@@ -58,7 +58,7 @@ class Visitor:
     async def reserve(self, event: Json, quantity: int = 1, **who: str) -> str:
         """Books seats by the event's page; returns the booking's id once it can be paid."""
         await self.choose(event, quantity, **who)
-        await self.button("Reserve and go to payment").click()
+        await self.button("Reserve and pay").click()
         await self.sees("Pay for your tickets")
         return self.booking_id
 
