@@ -19,11 +19,13 @@ from ops.verify.report import Difference, Kind
 QUEUEING = timedelta(minutes=15)
 """Longer than all delays between retries of the event that a mail follows from."""
 
+REJECTED = "rejected_in_review"
 RESEND = "POST /notifications/{id}/resend, once the reason is gone"
 MAILED = {
     "booking.confirmed.v1": (Template.CONFIRMATION,),
     "booking.tickets-cancelled.v1": (Template.TICKETS_CANCELLED,),
     "booking.cancelled.v1": (Template.BOOKING_CANCELLED,),
+    "payment.held-for-review.v1": (Template.STAFF_PAYMENT_REVIEW,),
     "payment.dispute-opened.v1": (Template.STAFF_DISPUTE_OPENED,),
     "payment.dispute-closed.v1": (Template.STAFF_DISPUTE_CLOSED,),
     "refund.awaiting-approval.v1": (Template.STAFF_APPROVAL,),
@@ -78,6 +80,8 @@ def expected_mails(dossier: Dossier, moves: Sequence[EventMove] = ()) -> tuple[s
         for event in payment.told:
             if event.detail == "seats_unavailable":
                 must.add((Template.PAYMENT_VOIDED, f"payment/{payment.id}/{event.version}"))
+            elif event.detail == REJECTED:
+                must.add((Template.PAYMENT_REJECTED, f"payment/{payment.id}/{event.version}"))
     _add_expiries(dossier, must, may)
     _add_moves(dossier, moves, must, may)
     return must, may

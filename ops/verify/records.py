@@ -26,7 +26,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event of the outbox, as far as checks need it. `detail` is the reason of a void that has a mail."""
+    """One event of the outbox, as far as checks need it. `detail` is the reason of a void or a failure that has a mail."""
 
     version: int
     type: str

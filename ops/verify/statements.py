@@ -9,7 +9,9 @@ from ops.verify import records
 
 _TOLD = """(SELECT array_agg(ROW(version, type, detail) ORDER BY version) FROM (
     SELECT version, type, CASE WHEN type = 'payment.voided.v1' AND (body::jsonb ->> 'was_authorized')::boolean
-                               THEN body::jsonb ->> 'reason' END AS detail
+                               THEN body::jsonb ->> 'reason'
+                               WHEN type = 'payment.failed.v1' AND (body::jsonb ->> 'rejected_in_review')::boolean
+                               THEN 'rejected_in_review' END AS detail
     FROM outbox WHERE subject = {id}) events) AS told"""
 
 BOOKINGS = f"""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 from chassis.auth import Manager, Staff
 from chassis.db import Tx
 from chassis.idempotency import Idempotent
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from notification import outgoing, webhooks
+from notification.domain import DeliveryStatus, MessageStatus, Template
 from notification.schemas import (
     Deliveries,
     DeliveryOut,
     EndpointCreated,
     EndpointIn,
+    EndpointOut,
     Endpoints,
     NotificationOut,
     Notifications,
@@ -25,9 +28,20 @@ router = APIRouter()
 
 
 @router.get("/notifications")
-async def list_notifications(tx: Tx, _: Staff, booking_id: UUID) -> Notifications:
-    """The mails about a booking, oldest first."""
-    return await outgoing.of_booking(tx, booking_id)
+async def list_notifications(  # a filter each
+    tx: Tx,
+    _: Staff,
+    *,
+    booking_id: UUID | None = None,
+    status: MessageStatus | None = None,
+    template: Template | None = None,
+    cursor: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> Notifications:
+    """The mails about a booking, oldest first, or of all bookings, newest first."""
+    return await outgoing.list_messages(
+        tx, booking_id=booking_id, status=status, template=template, cursor=cursor, limit=limit
+    )
 
 
 @router.post("/notifications/{notification_id}/resend", status_code=201, response_model=NotificationOut)
@@ -55,10 +69,24 @@ async def remove_endpoint(endpoint_id: UUID, tx: Tx, manager: Manager) -> None:
     await webhooks.remove(tx, endpoint_id, manager.subject)
 
 
+@router.post("/webhook-endpoints/{endpoint_id}/enable")
+async def enable_endpoint(endpoint_id: UUID, tx: Tx, manager: Manager) -> EndpointOut:
+    """Calls an endpoint again that was disabled. What was given up meanwhile is delivered anew only where it is asked for."""
+    return await webhooks.enable(tx, endpoint_id, manager.subject)
+
+
 @router.get("/webhook-endpoints/{endpoint_id}/deliveries")
-async def list_deliveries(endpoint_id: UUID, tx: Tx, _: Staff, before: UUID | None = None) -> Deliveries:
+async def list_deliveries(
+    endpoint_id: UUID, tx: Tx, _: Staff, before: UUID | None = None, status: DeliveryStatus | None = None
+) -> Deliveries:
     """Deliveries of an endpoint, newest first, a page at a time."""
-    return await webhooks.deliveries_of(tx, endpoint_id, before)
+    return await webhooks.deliveries_of(tx, endpoint_id, before, status)
+
+
+@router.get("/webhook-deliveries")
+async def list_deliveries_of_booking(booking_id: UUID, tx: Tx, _: Staff, before: UUID | None = None) -> Deliveries:
+    """What every endpoint was told about a booking, newest first, a page at a time."""
+    return await webhooks.deliveries_about(tx, booking_id, before)
 
 
 @router.post("/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver", status_code=202)

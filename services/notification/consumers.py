@@ -12,7 +12,14 @@ from contracts.booking import (
     EventRescheduled,
     TicketsCancelled,
 )
-from contracts.payment import DisputeClosed, DisputeOpened, PaymentAttemptFailed, PaymentVoided
+from contracts.payment import (
+    DisputeClosed,
+    DisputeOpened,
+    PaymentAttemptFailed,
+    PaymentFailed,
+    PaymentHeldForReview,
+    PaymentVoided,
+)
 from contracts.refund import (
     RefundAwaitingApproval,
     RefundCampaignFinished,
@@ -56,6 +63,16 @@ async def on_payment_attempt_failed(event: PaymentAttemptFailed, tx: Transaction
 @consumers.on(PaymentVoided)
 async def on_payment_voided(event: PaymentVoided, tx: Transaction) -> None:
     await service.payment_voided(tx, event)
+
+
+@consumers.on(PaymentFailed)
+async def on_payment_failed(event: PaymentFailed, tx: Transaction) -> None:
+    await service.payment_failed(tx, event)
+
+
+@consumers.on(PaymentHeldForReview)
+async def on_payment_held_for_review(event: PaymentHeldForReview, tx: Transaction) -> None:
+    await staff.payment_held(tx, event)
 
 
 @consumers.on(RefundCompleted)

@@ -27,6 +27,7 @@ _SUBJECTS: Mapping[Template, str] = {
     Template.BOOKING_CANCELLED: "Your booking for {event} is cancelled",
     Template.HOLD_EXPIRED: "Your booking for {event} was not completed",
     Template.PAYMENT_VOIDED: "You have not been charged for {event}",
+    Template.PAYMENT_REJECTED: "Your payment for {event} was not accepted",
     Template.REFUND_SENT: "Your refund for {event} is on its way",
     Template.REFUND_FAILED: "Your refund for {event} did not arrive",
     Template.REFUND_SETTLED: "Your refund for {event} has been paid another way",
@@ -77,6 +78,8 @@ class Writer:
         page = "staff" if isinstance(story, Notice) else story.template
         words |= self._common | {"story": story}
         words["money_url"] = self._money_url(story)
+        words["page_url"] = self._page_url(story)
+        words["page_label"] = "Open your booking" if isinstance(story, Story) else "Open it"
         return Letter(
             subject,
             self._templates.get_template(f"{page}.txt").render(words),
@@ -89,6 +92,16 @@ class Writer:
         if isinstance(story, Notice) or story.access is None:
             return public_url
         return f"{public_url}/api/refunds/status.html?token={story.access}"
+
+    def _page_url(self, story: Story | Notice) -> str | None:
+        """The page of what the mail is about: with the holder's key in the part that browsers send nowhere, or where staff sign in.
+
+        None for a buyer without a key: before the confirmation there is none.
+        """
+        public_url = self._common["public_url"]
+        if isinstance(story, Notice):
+            return public_url + story.path
+        return f"{public_url}/bookings/{story.booking_id}#token={story.access}" if story.access else None
 
 
 def _subject(story: Story) -> str:

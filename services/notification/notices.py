@@ -35,6 +35,13 @@ _SAID: Mapping[Template, Said] = {
         "calm",
         "It is above the limit: somebody other than the person who asked for it has to approve it before it is sent.",
     ),
+    Template.STAFF_PAYMENT_REVIEW: Said(
+        "A payment of {amount} waits for your decision",
+        "Decision",
+        "warn",
+        "Nothing is charged before somebody approves it; rejected, the buyer gets back whatever was taken. The seats are held only as "
+        "long as they are for everybody.",
+    ),
     Template.STAFF_DISPUTE_OPENED: Said(
         "A payment is disputed: {amount}",
         "Deadline",
@@ -89,6 +96,8 @@ def _rows(notice: Notice, amount: str) -> list[tuple[str, str]]:
         rows.append(("Evidence until", deadline))
     if "reason" in facts:
         rows.append(("Reason", facts["reason"].replace("_", " ")))
+    if "reasons" in facts:
+        rows.append(("Why", ", ".join(facts["reasons"]).replace("_", " ")))
     if "had_succeeded" in facts:
         rows.append(("When", "after it had been sent" if facts["had_succeeded"] else "when it was to be sent"))
     if "bookings" in facts:
@@ -96,7 +105,12 @@ def _rows(notice: Notice, amount: str) -> list[tuple[str, str]]:
     if "refunded" in facts:
         rows += [("Refunded", _bookings(facts["refunded"])), ("With staff", _bookings(facts["failed"]))]
     rows += [(f"Total {total['currency']}", money(Money(**total))) for total in facts.get("totals", ())]
-    ids = {"Booking": notice.booking_id, "Refund": facts.get("refund_id"), "Dispute": facts.get("dispute_id")}
+    ids = {
+        "Booking": notice.booking_id,
+        "Refund": facts.get("refund_id"),
+        "Dispute": facts.get("dispute_id"),
+        "Payment": facts.get("payment_id"),
+    }
     return rows + [(name, str(value)) for name, value in (ids | {"Event": facts.get("event_id")}).items() if value]
 
 

@@ -179,11 +179,28 @@ async def close(tx: Transaction, message: Row[Any], outcome: Outcome) -> Message
     return status
 
 
-async def of_booking(tx: Transaction, booking_id: UUID) -> Notifications:
-    """Every mail about a booking, oldest first. Nothing of it tells who the buyer is."""
+async def list_messages(
+    tx: Transaction,
+    *,
+    booking_id: UUID | None,
+    status: MessageStatus | None,
+    template: Template | None,
+    cursor: UUID | None,
+    limit: int,
+) -> Notifications:
+    """Mails about a booking, oldest first, or about all, newest first. Nothing of them tells who a buyer is."""
     messages = table(Message)
-    found = await tx.execute(select(messages).where(messages.c.booking_id == booking_id).order_by(messages.c.seq))
-    return Notifications(items=[NotificationOut.model_validate(row) for row in found])
+    asked = {messages.c.booking_id: booking_id, messages.c.status: status, messages.c.template: template}
+    query = select(messages).where(*(column == value for column, value in asked.items() if value is not None))
+    after = select(messages.c.seq).where(messages.c.id == cursor).scalar_subquery()
+    if booking_id is None:
+        query = query.order_by(messages.c.seq.desc())
+        query = query if cursor is None else query.where(messages.c.seq < after)
+    else:
+        query = query.order_by(messages.c.seq)
+        query = query if cursor is None else query.where(messages.c.seq > after)
+    items = [NotificationOut.model_validate(row) for row in await tx.execute(query.limit(limit + 1))]
+    return Notifications(items=items[:limit], next_cursor=items[limit - 1].id if len(items) > limit else None)
 
 
 async def resend(tx: Transaction, message_id: UUID, actor: str) -> NotificationOut:

@@ -17,7 +17,14 @@ from contracts.booking import (
     TicketsCancelled,
 )
 from contracts.event import Event
-from contracts.payment import DisputeClosed, DisputeOpened, PaymentAttemptFailed, PaymentVoided
+from contracts.payment import (
+    DisputeClosed,
+    DisputeOpened,
+    PaymentAttemptFailed,
+    PaymentFailed,
+    PaymentHeldForReview,
+    PaymentVoided,
+)
 from contracts.refund import (
     RefundAwaitingApproval,
     RefundCampaignFinished,
@@ -35,6 +42,8 @@ AboutBooking = (
     | BookingExpired
     | BookingCancelled
     | PaymentAttemptFailed
+    | PaymentFailed
+    | PaymentHeldForReview
     | PaymentVoided
     | DisputeOpened
     | DisputeClosed
@@ -65,6 +74,8 @@ TOLD: Mapping[type[Event], Told] = MappingProxyType(
         TicketsCancelled: Told("confirmed", frozenset({"by", "received_at", "line_ids", "remaining_line_ids"})),
         EventRescheduled: Told("moved", frozenset({"previous_starts_at", "full_refund_until"})),
         PaymentAttemptFailed: Told("requires_payment_method", frozenset({"payment_id", "attempts_left"})),
+        PaymentFailed: Told("failed", frozenset({"payment_id", "reason", "rejected_in_review"})),
+        PaymentHeldForReview: Told("in_review", frozenset({"payment_id", "amount", "kind", "reasons"})),
         PaymentVoided: Told("voided", frozenset({"payment_id", "amount", "was_authorized", "reason"})),
         DisputeOpened: Told("disputed", frozenset({"payment_id", "dispute_id", "amount", "reason", "respond_by"})),
         DisputeClosed: Told("closed", frozenset({"payment_id", "dispute_id", "amount", "outcome"})),

@@ -61,9 +61,10 @@ class NotificationOut(_Out):
 
 
 class Notifications(BaseModel):
-    """The mails of a booking."""
+    """Mails. `next_cursor` asks for the page after this one."""
 
     items: list[NotificationOut]
+    next_cursor: UUID | None
 
 
 class EndpointIn(BaseModel):

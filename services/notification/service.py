@@ -13,7 +13,7 @@ from uuid import UUID
 from chassis.db import Transaction, table
 from chassis.errors import TooEarly
 from contracts.booking import BookingCancelled, BookingConfirmed, BookingExpired, BookingPlaced, TicketsCancelled
-from contracts.payment import PaymentAttemptFailed, PaymentVoided
+from contracts.payment import PaymentAttemptFailed, PaymentFailed, PaymentVoided
 from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed, RefundSettledManually
 from sqlalchemy import Row, exists, func, literal, select, update
 from sqlalchemy import case as sql_case
@@ -128,6 +128,14 @@ async def payment_voided(tx: Transaction, event: PaymentVoided) -> None:
         await _known(tx, event.booking_id)
         facts = event.model_dump(mode="json", include={"amount"})
         await queue(tx, event.booking_id, {Template.PAYMENT_VOIDED: facts}, cause=cause(event))
+    await webhooks.announce(tx, event)
+
+
+async def payment_failed(tx: Transaction, event: PaymentFailed) -> None:
+    """Mails a buyer whose payment a person rejected. Whoever sees other failures sits before the payment page."""
+    if event.rejected_in_review:
+        await _known(tx, event.booking_id)
+        await queue(tx, event.booking_id, {Template.PAYMENT_REJECTED: {}}, cause=cause(event))
     await webhooks.announce(tx, event)
 
 

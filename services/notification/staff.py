@@ -6,7 +6,7 @@ A refund that failed, of which the buyer hears as well, is `service.refund_faile
 from __future__ import annotations
 
 from chassis.db import Transaction
-from contracts.payment import DisputeClosed, DisputeOpened
+from contracts.payment import DisputeClosed, DisputeOpened, PaymentHeldForReview
 from contracts.refund import RefundAwaitingApproval, RefundCampaignFinished, RefundCampaignStarted
 
 from notification import webhooks
@@ -19,6 +19,13 @@ async def refund_awaiting_approval(tx: Transaction, event: RefundAwaitingApprova
     """A refund waits for a second person. Nothing goes to the buyer: nothing is decided yet."""
     facts = event.model_dump(mode="json", include={"refund_id", "amount", "reason"})
     await queue(tx, event.booking_id, {Template.STAFF_APPROVAL: facts}, cause=cause(event))
+    await webhooks.announce(tx, event)
+
+
+async def payment_held(tx: Transaction, event: PaymentHeldForReview) -> None:
+    """A payment waits for a decision. The buyer hears of it when it is taken."""
+    facts = event.model_dump(mode="json", include={"payment_id", "amount", "reasons"})
+    await queue(tx, event.booking_id, {Template.STAFF_PAYMENT_REVIEW: facts}, cause=cause(event))
     await webhooks.announce(tx, event)
 
 

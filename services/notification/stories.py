@@ -78,3 +78,10 @@ class Notice:
     def thread(self) -> str:
         """What mails that belong together have in common."""
         return f"booking.{self.booking_id}" if self.booking_id else f"event.{self.facts['event_id']}"
+
+    @property
+    def path(self) -> str:
+        """The page for staff that shows what it is about."""
+        if "refund_id" in self.facts:
+            return f"/staff/refunds/{self.facts['refund_id']}"
+        return f"/staff/bookings/{self.booking_id}" if self.booking_id else f"/staff/events/{self.facts['event_id']}"

@@ -13,7 +13,7 @@ from chassis import audit
 from chassis.crypto import Sealer
 from chassis.db import Transaction, table
 from chassis.errors import Conflict, NotFound
-from sqlalchemy import DateTime, Delete, Row, bindparam, delete, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, DateTime, Delete, Row, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import UUID as SQL_UUID
 from sqlalchemy.dialects.postgresql import insert
@@ -112,12 +112,42 @@ async def remove(tx: Transaction, endpoint_id: UUID, actor: str) -> None:
     await audit.record(tx, actor=actor, action="webhook_endpoint.remove", subject=f"webhook_endpoint/{endpoint_id}")
 
 
-async def deliveries_of(tx: Transaction, endpoint_id: UUID, before: UUID | None) -> Deliveries:
+async def enable(tx: Transaction, endpoint_id: UUID, actor: str) -> EndpointOut:
+    """Lets a disabled endpoint be called again, for what happens from now on. Raises NotFound; Conflict for an active one."""
+    endpoints = table(WebhookEndpoint)
+    is_disabled = (endpoints.c.id == endpoint_id, endpoints.c.status == EndpointStatus.DISABLED)
+    enabled = await tx.execute(
+        update(endpoints)
+        .where(*is_disabled)
+        .values(status=EndpointStatus.ACTIVE, disabled_reason=None)
+        .returning(endpoints)
+    )
+    if (row := enabled.first()) is None:
+        await _endpoint(tx, endpoint_id)
+        raise Conflict("The webhook endpoint is active.", state=EndpointStatus.ACTIVE)
+    await audit.record(tx, actor=actor, action="webhook_endpoint.enable", subject=f"webhook_endpoint/{endpoint_id}")
+    return EndpointOut.model_validate(row)
+
+
+async def deliveries_of(
+    tx: Transaction, endpoint_id: UUID, before: UUID | None, status: DeliveryStatus | None
+) -> Deliveries:
     """A page of an endpoint's deliveries, newest first, from after the delivery `before` on. Raises NotFound for the endpoint."""
     await _endpoint(tx, endpoint_id)
     deliveries = table(WebhookDelivery)
+    of_status = () if status is None else (deliveries.c.status == status,)
+    return await _page(tx, before, deliveries.c.endpoint_id == endpoint_id, *of_status)
+
+
+async def deliveries_about(tx: Transaction, booking_id: UUID, before: UUID | None) -> Deliveries:
+    """The same of what is about a booking, whichever endpoint it is for."""
+    return await _page(tx, before, table(WebhookDelivery).c.booking_id == booking_id)
+
+
+async def _page(tx: Transaction, before: UUID | None, *wanted: ColumnElement[bool]) -> Deliveries:
+    deliveries = table(WebhookDelivery)
     order = tuple_(deliveries.c.created_at, deliveries.c.id)
-    page = select(deliveries).where(deliveries.c.endpoint_id == endpoint_id)
+    page = select(deliveries).where(*wanted)
     if before is not None:
         cursor = select(deliveries.c.created_at, deliveries.c.id).where(deliveries.c.id == before)
         page = page.where(order < cursor.scalar_subquery())
@@ -133,7 +163,7 @@ async def redeliver(tx: Transaction, endpoint_id: UUID, delivery_id: UUID, actor
     """
     endpoint = await _endpoint(tx, endpoint_id, held=True)
     if endpoint.status != EndpointStatus.ACTIVE:
-        raise Conflict("The webhook endpoint is disabled; register it again.", state=endpoint.status)
+        raise Conflict("The webhook endpoint is disabled; enable it first.", state=endpoint.status)
     deliveries = table(WebhookDelivery)
     own = (deliveries.c.id == delivery_id, deliveries.c.endpoint_id == endpoint_id)
     found = (await tx.execute(select(deliveries).where(*own).with_for_update())).first()

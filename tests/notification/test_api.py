@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -64,6 +65,9 @@ async def test_a_mail_that_staff_send_again_is_a_new_one_and_is_written_down(off
     ("method", "path", "needed"),
     [
         ("GET", "/notifications?booking_id={id}", "viewer"),
+        ("GET", "/notifications", "viewer"),
+        ("POST", "/webhook-endpoints/{id}/enable", "manager"),
+        ("GET", "/webhook-deliveries?booking_id={id}", "viewer"),
         ("POST", "/notifications/{id}/resend", "manager"),
         ("GET", "/webhook-endpoints", "manager"),
         ("POST", "/webhook-endpoints", "manager"),
@@ -167,6 +171,54 @@ async def test_deliveries_come_in_pages_newest_first(office: Office, crm: Receiv
     assert [item["created_at"] for item in shown] == sorted((item["created_at"] for item in shown), reverse=True)
 
 
+async def test_deliveries_are_found_by_status_and_by_booking(office: Office, crm: Receiver) -> None:
+    endpoint = await office.register(crm.url, "booking.placed", "booking.confirmed")
+    booking_id, other = await office.book(), await office.book()
+    for each in (booking_id, other):
+        await office.delivery_once(each, status="delivered")
+    crm.answers = [answer(500)]
+    await office.running.deliver_and_wait(office.confirmed(booking_id))
+    client, headers = office.running.client, office.running.staff("viewer")
+
+    async def pending() -> list[dict[str, str]]:
+        path = f"/webhook-endpoints/{endpoint['id']}/deliveries?status=pending"
+        items: list[dict[str, str]] = (await client.get(path, headers=headers)).json()["items"]
+        return items
+
+    (shown,) = await pending()
+    assert (shown["type"], shown["booking_id"]) == ("booking.confirmed", str(booking_id))
+    about = (await client.get(f"/webhook-deliveries?booking_id={booking_id}", headers=headers)).json()["items"]
+    assert [item["type"] for item in about] == ["booking.confirmed", "booking.placed"]
+
+
+async def test_mails_of_all_bookings_are_listed_by_status_and_template(office: Office) -> None:
+    """Newest first, a page at a time; of one booking oldest first."""
+    booking_ids = [uuid4() for _ in range(3)]
+    for booking_id in booking_ids:
+        await office.running.deliver_and_wait(office.confirmed(booking_id, total=0))
+        await office.message_once(booking_id, status="sent")
+    client, headers = office.running.client, office.running.staff("viewer")
+
+    async def page(**query: object) -> dict[str, Any]:
+        answered = await client.get("/notifications", params=query, headers=headers)
+        assert answered.status_code == 200, answered.text
+        found: dict[str, Any] = answered.json()
+        return found
+
+    first = await page(limit=2, status="sent", template="confirmation")
+    second = await page(limit=1, status="sent", template="confirmation", cursor=first["next_cursor"])
+    shown = [item["booking_id"] for item in first["items"] + second["items"]]
+    assert shown == [str(booking_id) for booking_id in reversed(booking_ids)]
+    assert {item["status"] for item in (await page(status="failed"))["items"]} <= {"failed"}
+    again = {"Idempotency-Key": str(uuid4())} | office.running.staff("manager")
+    sent = await office.message_once(booking_ids[0], status="sent")
+    await client.post(f"/notifications/{sent.id}/resend", headers=again)
+    own = await page(booking_id=booking_ids[0])
+    assert [item["cause"].partition("/")[0] for item in own["items"]] == ["booking", "resend"]
+    assert (await page(booking_id=booking_ids[0], cursor=own["items"][0]["id"]))["items"] == own["items"][1:]
+    assert own["next_cursor"] is None
+
+
 async def test_what_is_pending_is_not_redelivered(office: Office, crm: Receiver) -> None:
     endpoint = await office.register(crm.url, "booking.placed")
     crm.answers = [answer(500)]
@@ -194,7 +246,7 @@ async def test_what_is_not_there_is_not_found(office: Office, crm: Receiver) -> 
     ):
         assert answered.status_code == 404
     empty = await client.get(f"/notifications?booking_id={unknown}", headers=manager)
-    assert empty.json() == {"items": []}
+    assert empty.json() == {"items": [], "next_cursor": None}
 
 
 async def test_the_service_cannot_unmake_a_mail(office: Office) -> None:

@@ -66,6 +66,7 @@ STORIES: dict[Template, dict[str, Any]] = {
     Template.BOOKING_CANCELLED: CANCELLED,
     Template.HOLD_EXPIRED: {},
     Template.PAYMENT_VOIDED: {"amount": AMOUNT},
+    Template.PAYMENT_REJECTED: {},
     Template.REFUND_SENT: {"amount": AMOUNT, "reason": "customer_cancelled"},
     Template.REFUND_FAILED: {"amount": AMOUNT},
     Template.REFUND_SETTLED: {"amount": AMOUNT, "reason": "customer_cancelled"},
@@ -81,6 +82,7 @@ NOTICES: dict[Template, dict[str, Any]] = {
         "refund_id": str(UUID(int=3)), "amount": AMOUNT, "reason": "expired_or_canceled_card", "had_succeeded": True,
     },
     Template.STAFF_APPROVAL: {"refund_id": str(UUID(int=3)), "amount": AMOUNT, "reason": "goodwill"},
+    Template.STAFF_PAYMENT_REVIEW: {"payment_id": str(UUID(int=5)), "amount": AMOUNT, "reasons": ["amount", "declines_of_card"]},
     Template.STAFF_DISPUTE_OPENED: {
         "dispute_id": str(UUID(int=4)), "amount": AMOUNT, "reason": "fraudulent",
         "respond_by": (STARTS_AT + timedelta(hours=12)).isoformat(),
@@ -141,6 +143,36 @@ def test_each_mail_is_a_complete_page_and_a_text_without_markup(template: Templa
     assert not re.search(r"<\w", letter.text)
     assert "\n\n\n\n" not in letter.text
     assert max(len(line) for line in letter.text.splitlines()) <= (200 if template.for_staff else 90)
+
+
+@pytest.mark.parametrize("template", STORIES)
+def test_a_buyer_opens_the_booking_from_every_mail_that_has_the_key_to_it(template: Template) -> None:
+    """The key stands behind the `#`, which no server's log sees. Without a key there is no link."""
+    letter = WRITER.write(told(template))
+    url = f"https://tickets.example/bookings/{STORY.booking_id}#token=token-1"
+    assert f"Open your booking:\n{url}\n" in letter.text
+    assert f'<a href="{url}" class="button-text"' in letter.html
+    before = WRITER.write(replace(told(template), access=None))
+    for shown in (before.text, before.html):
+        assert "/bookings/" not in shown
+        assert "Open your booking" not in shown
+
+
+@pytest.mark.parametrize("template", NOTICES)
+def test_staff_open_what_a_mail_is_about(template: Template) -> None:
+    """A refund where it is about one, else its booking, else its event; no mail to staff holds a buyer's key."""
+    notice = noticed(template)
+    about = {
+        Template.STAFF_REFUND_FAILED: f"refunds/{UUID(int=3)}",
+        Template.STAFF_APPROVAL: f"refunds/{UUID(int=3)}",
+        Template.STAFF_CAMPAIGN_STARTED: f"events/{FACTS.event_id}",
+        Template.STAFF_CAMPAIGN_FINISHED: f"events/{FACTS.event_id}",
+    }
+    url = f"https://tickets.example/staff/{about.get(template, f'bookings/{STORY.booking_id}')}"
+    letter = WRITER.write(notice)
+    assert f"Open it:\n{url}\n" in letter.text
+    assert f'href="{url}"' in letter.html
+    assert "token" not in letter.text + letter.html
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from contracts.booking import BookingCancelled, BookingExpired
 from contracts.event import Event
 from contracts.money import Money
-from contracts.payment import PaymentAttemptFailed, PaymentVoided
+from contracts.payment import PaymentAttemptFailed, PaymentFailed, PaymentHeldForReview, PaymentVoided
 from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
 
 from tests.notification.conftest import EMAIL, STARTS_AT, TICKETS, Office, html_of, plain
@@ -169,6 +169,25 @@ async def test_a_void_is_written_of_only_when_seats_were_gone_for_reserved_money
     (mail,) = await office.mails(booking_id)
     assert mail["Subject"] == "You have not been charged for Goldberg Variations"
     assert len(await office.messages(booking_id)) == 1
+
+
+async def test_a_payment_in_review_is_staff_s_matter_until_it_is_rejected(office: Office) -> None:
+    """Staff hear that they must decide, the buyer how they did; of other failures nobody is written to."""
+    booking_id = await office.book()
+    payment = {"payment_id": uuid4(), "booking_id": booking_id, "occurred_at": datetime.now(UTC)}
+    money = Money(8900, "EUR")
+    (asked,) = await office.told(
+        PaymentHeldForReview(version=1, amount=money, kind="held", reasons=("declines_of_card",), **payment)
+    )
+    assert asked["Subject"] == "A payment of €89.00 waits for your decision"
+    assert "Why: declines of card" in plain(asked)
+    assert f"/staff/bookings/{booking_id}\n" in plain(asked)
+    await office.running.deliver_and_wait(PaymentFailed(version=2, reason="canceled_by_provider", **payment))
+    rejected = PaymentFailed(version=3, reason="canceled_by_provider", rejected_in_review=True, **payment)
+    await office.running.deliver_and_wait(rejected)
+    (mail,) = await office.mails(booking_id)
+    assert mail["Subject"] == "Your payment for Goldberg Variations was not accepted"
+    assert [row.template for row in await office.messages(booking_id)] == ["staff_payment_review", "payment_rejected"]
 
 
 async def test_each_outcome_of_a_refund_is_written_of(office: Office) -> None:

@@ -13,10 +13,18 @@ from uuid import UUID, uuid4
 
 import notification
 import pytest
+from chassis.audit import AuditRow
 from chassis.db import table
 from contracts.booking import BookingCancelled, BookingExpired, EventRescheduled, TicketsCancelled
 from contracts.money import Money
-from contracts.payment import DisputeClosed, DisputeOpened, PaymentAttemptFailed, PaymentVoided
+from contracts.payment import (
+    DisputeClosed,
+    DisputeOpened,
+    PaymentAttemptFailed,
+    PaymentFailed,
+    PaymentHeldForReview,
+    PaymentVoided,
+)
 from contracts.refund import (
     RefundAwaitingApproval,
     RefundCampaignFinished,
@@ -187,6 +195,25 @@ async def test_a_receiver_that_is_gone_is_not_called_again(office: Office, crm: 
     answered = await office.running.client.post(path, headers=office.running.staff("manager"))
     assert answered.status_code == 409
     assert answered.json()["state"] == "disabled"
+    await _enabled_again(office, crm, endpoint["id"], path)
+
+
+async def _enabled_again(office: Office, crm: Receiver, endpoint_id: str, redeliver: str) -> None:
+    """By a manager, once, written down; then it is called, for what is new and for what is asked for."""
+    client, manager = office.running.client, office.running.staff("manager")
+    crm.answers = [answer(204)]
+    enable = f"/webhook-endpoints/{endpoint_id}/enable"
+    enabled = await client.post(enable, headers=manager)
+    assert (enabled.status_code, enabled.json()["status"], enabled.json()["disabled_reason"]) == (200, "active", None)
+    assert (await client.post(enable, headers=manager)).json()["state"] == "active"
+    assert (await client.post(f"/webhook-endpoints/{uuid4()}/enable", headers=manager)).status_code == 404
+    third = await office.book()
+    await office.delivery_once(third, status="delivered")
+    assert (await client.post(redeliver, headers=manager)).status_code == 202
+    audits = table(AuditRow)
+    async with office.running.database.transaction() as tx:
+        found = await tx.execute(select(audits.c.action).where(audits.c.subject == f"webhook_endpoint/{endpoint_id}"))
+        assert list(found.scalars()) == ["webhook_endpoint.register", "webhook_endpoint.enable"]
 
 
 async def test_a_receiver_that_hangs_holds_up_neither_others_nor_mails(
@@ -306,6 +333,8 @@ async def _everything(office: Office, booking_id: UUID, event_id: UUID) -> None:
         RefundSettledManually(version=5, payment_id=payment_id, amount=money, reason="goodwill", **refund),
         DisputeOpened(version=3, amount=money, dispute_id=uuid4(), reason="fraudulent", **payment),
         DisputeClosed(version=4, amount=money, dispute_id=uuid4(), outcome="won", **payment),
+        PaymentHeldForReview(version=5, amount=money, kind="held", reasons=("amount",), **payment),
+        PaymentFailed(version=6, reason="canceled_by_provider", **payment),
         RefundCampaignStarted(version=1, event_id=event_id, name="x", bookings=1, totals=(money,), occurred_at=now),
         RefundCampaignFinished(
             version=2, event_id=event_id, name="x", refunded=1, failed=0, totals=(money,), occurred_at=now
