@@ -15,7 +15,7 @@ from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
 
 from chassis import broker as amqp
-from chassis import health, logs, metrics, problems, tracing
+from chassis import health, logs, metrics, openapi, problems, tracing
 from chassis.auth import Auth
 from chassis.clock import Clock, SystemClock
 from chassis.consumers import Consumers, Receiver
@@ -103,7 +103,14 @@ def create_service(  # the parts of a service, by name
             _leave_what_stays_to_itself()
             yield
 
-    app = FastAPI(title=name, version="1", lifespan=lifespan, telemetry={"logs": False}, responses=problems.RESPONSES)
+    app = FastAPI(
+        title=name,
+        version="1",
+        lifespan=lifespan,
+        telemetry={"logs": False},
+        generate_unique_id_function=openapi.operation_id,
+    )
+    openapi.describe_refusals(app)
     app.state.database = database
     app.state.sealer = sealer
     app.state.auth = Auth(shared, clock, token_signing_key)

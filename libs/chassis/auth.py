@@ -23,6 +23,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from chassis.clock import Clock
 from chassis.errors import Forbidden, NotFound, Unauthorized, Unavailable
@@ -305,6 +306,20 @@ async def _holder(principal: Asker) -> Principal:
         raise Forbidden
     return principal
 
+
+async def _reader(request: Request) -> Principal | None:
+    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+    if scheme.lower() != "bearer":
+        return None
+    auth: Auth = request.app.state.auth
+    return await auth.principal(token)
+
+
+Reader = Annotated[Principal | None, Depends(_reader)]
+"""Whoever reads what anyone may see, where staff see more: None without a token. A token that is wrong is refused all the same."""
+
+TOKEN_OPTIONAL: dict[str, Any] = {"security": [{}, {"HTTPBearer": []}]}
+"""For `openapi_extra` of a route with a Reader."""
 
 Staff = Annotated[Principal, Depends(require_role(Role.VIEWER))]
 Refunder = Annotated[Principal, Depends(require_role(Role.REFUNDER))]

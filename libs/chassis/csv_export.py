@@ -56,18 +56,21 @@ async def whole(lines: Sequence[Line]) -> AsyncIterator[Sequence[Line]]:
     yield lines
 
 
-async def response(name: str, columns: Sequence[str], lines: AsyncIterator[Sequence[Line]]) -> StreamingResponse:
+class CsvResponse(StreamingResponse):
+    """The `response_class` of a route that answers with a file."""
+
+    media_type = "text/csv"
+
+
+async def response(name: str, columns: Sequence[str], lines: AsyncIterator[Sequence[Line]]) -> CsvResponse:
     """The file `name`.csv with its line of columns. The first page is read before the answer begins, so that its errors are problems.
 
     A later error ends the download without its proper end, which clients report.
     """
     written = _written(columns, lines)
     head = await anext(written)
-    return StreamingResponse(
-        _after(head, written),
-        media_type="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"},
-    )
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
+    return CsvResponse(_after(head, written), headers=headers)
 
 
 async def _written(columns: Sequence[str], lines: AsyncIterator[Sequence[Line]]) -> AsyncIterator[str]:

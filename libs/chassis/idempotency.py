@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 from sqlalchemy import DateTime, LargeBinary, Row, select
@@ -22,6 +22,7 @@ from chassis.crypto import Sealer
 from chassis.db import Database, Transaction, table
 from chassis.errors import Conflict, Invalid, Malformed, Problem
 
+HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
 SEALED_AS = "idempotency.answer"
 
@@ -111,8 +112,12 @@ class Once:
         )
 
 
-async def _once(request: Request) -> Once:
-    key = request.headers.get("idempotency-key", "")
+async def _once(
+    request: Request,
+    key: Annotated[
+        str, Header(alias=HEADER, description="a new one for each new wish, the same when it is sent again")
+    ] = "",
+) -> Once:
     if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Malformed(f"The header Idempotency-Key is needed: 1 to {LONGEST_KEY} visible ASCII characters.")
     return Once(

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from booking import api, jobs
 from booking.consumers import consumers
-from booking.models import CANCELLATIONS, HOLDS
+from booking.models import CANCELLATIONS, HOLDS, NAMES
 from booking.settings import Settings
 from booking.stream import Changes
 
@@ -39,10 +39,11 @@ def create_app() -> FastAPI:
 
 @asynccontextmanager
 async def parts(service: Service) -> AsyncIterator[Sequence[Sweep]]:
-    """What only booking has: pages that wait, holds that end, and events whose bookings end."""
+    """What only booking has: pages that wait, holds that end, events whose bookings end, and names that are indexed."""
     database = service.database
     service.app.state.changes = Changes(database)
     yield [
         Sweep(HOLDS, database, partial(jobs.end_hold, database)),
         Sweep(CANCELLATIONS, database, partial(jobs.end_bookings, database), concurrency=2),
+        Sweep(NAMES, database, partial(jobs.index_name, database, service.sealer), concurrency=2),
     ]

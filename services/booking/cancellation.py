@@ -20,7 +20,7 @@ from contracts.booking import BookingCancelled, EventCancelled
 from contracts.money import Money
 from sqlalchemy import Row, case, exists, func, null, select, update
 
-from booking import catalogue, domain, metrics, seats
+from booking import catalogue, dates, domain, metrics, seats, ticket_types
 from booking.domain import NO_SEATS, Seats, Status, Trigger
 from booking.models import CANCELLATIONS, Booking, Event, Ticket, TicketType
 from booking.placed import Placed, change, stamp, tell_pages
@@ -33,22 +33,24 @@ FIRST = UUID(int=0)
 
 
 async def preview(tx: Transaction, event_id: UUID) -> EventCancellation:
-    """What cancelling the event would end, or what its cancellation has ended. Changes nothing. Raises NotFound."""
+    """What cancelling the event would end, or what its cancellation has ended. Changes nothing. Raises NotFound, Conflict for a draft."""
     event = await tx.get(Event, event_id)
     if event is None:
         raise NotFound("event")
+    dates.may_cancel(draft=event.draft)
     return _answered(event) or await _found(tx, event, cancelled_at=None)
 
 
 async def cancel_event(tx: Transaction, manager: Principal, event_id: UUID) -> EventCancellation:
     """Ends the sale; the bookings are ended right after the commit. An event that is cancelled already answers as it did then.
 
-    Raises NotFound.
+    Raises NotFound, Conflict for a draft.
     """
     event = await catalogue.locked(tx, event_id)
     if (answered := _answered(event)) is not None:
         return answered
-    await _close(tx, event_id)
+    dates.may_cancel(draft=event.draft)
+    await ticket_types.set_closed(tx, event_id, closed=True)
     found = await _found(tx, event, cancelled_at=tx.now)
     events = table(Event)
     cancelled = {
@@ -172,19 +174,6 @@ async def _next(tx: Transaction, event_id: UUID, after: UUID) -> Sequence[Row[An
         .order_by(batch.c.id, tickets.c.position)
     )
     return found.all()
-
-
-async def _close(tx: Transaction, event_id: UUID) -> None:
-    """Whoever takes seats at this moment is waited for; who comes after it gets none. In the order in which sales lock."""
-    types = table(TicketType)
-    locked = (
-        select(types.c.id)
-        .where(types.c.event_id == event_id)
-        .order_by(types.c.id)
-        .with_for_update(key_share=True)
-        .cte("locked")
-    )
-    await tx.execute(update(types).where(types.c.id == locked.c.id).values(closed=True))
 
 
 def _answered(event: Event) -> EventCancellation | None:

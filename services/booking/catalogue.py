@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from chassis import audit, outbox
-from chassis.auth import Principal
+from chassis.auth import Principal, Role
 from chassis.db import Transaction, table
-from chassis.errors import Conflict, Invalid, NotFound
+from chassis.errors import Forbidden, Invalid, NotFound, Unauthorized
 from contracts.booking import EventFacts, EventRescheduled, PolicySnapshot
-from contracts.money import InvalidMoney, Money, chargeable
+from contracts.money import Money
 from sqlalchemy import Select, insert, select, tuple_, update
 from sqlmodel import col
 
-from booking import dates, prices
+from booking import dates, prices, ticket_types
 from booking.models import Event, TicketType
-from booking.schemas import EventChange, EventCreate, EventPage, EventRead, TicketTypeChange, TicketTypeRead
+from booking.schemas import (
+    EventChange,
+    EventCreate,
+    EventPage,
+    EventRead,
+    TicketTypeRead,
+)
 
 
 async def create_event(tx: Transaction, manager: Principal, body: EventCreate) -> EventRead:
-    """Puts an event on sale. Raises Invalid, naming the field, for times, prices or refund tiers that cannot be."""
+    """Puts an event on sale, or keeps it as a draft. Raises Invalid, naming the field, for times, prices or tiers that cannot be."""
     zone = ZoneInfo(body.timezone)
     starts_at = dates.instant("local_start", body.local_start, zone, body.local_start_fold)
     ends_at = dates.instant("local_end", body.local_end, zone, body.local_end_fold)
     dates.check_times(starts_at, ends_at)
     prices.check_tiers([(tier.hours_before, tier.percent) for tier in body.refund_policy.tiers])
     for position, offered in enumerate(body.ticket_types):
-        _check_price(f"ticket_types.{position}.price_minor", offered.price_minor, body.currency)
+        ticket_types.check_price(f"ticket_types.{position}.price_minor", offered.price_minor, body.currency)
     event = Event(
         id=tx.new_id(),
         name=body.name,
@@ -42,9 +48,11 @@ async def create_event(tx: Transaction, manager: Principal, body: EventCreate) -
         currency=body.currency,
         refund_policy=body.refund_policy.model_dump(),
         created_at=tx.now,
+        description=body.description or None,
+        draft=not body.published,
     )
     types = [
-        TicketType(id=tx.new_id(), event_id=event.id, position=position, **kind.model_dump())
+        TicketType(id=tx.new_id(), event_id=event.id, position=position, closed=event.draft, **kind.model_dump())
         for position, kind in enumerate(body.ticket_types)
     ]
     await tx.execute(insert(table(Event)).values(event.model_dump()))
@@ -54,29 +62,43 @@ async def create_event(tx: Transaction, manager: Principal, body: EventCreate) -
         actor=manager.subject,
         action="event.create",
         subject=f"event/{event.id}",
-        after={"capacity": sum(offered.capacity for offered in types)},
+        after={"capacity": sum(offered.capacity for offered in types), "draft": event.draft},
     )
-    return _read(tx, event, types)
+    return _read(tx, event, types, manager)
+
+
+async def publish_event(tx: Transaction, manager: Principal, event_id: UUID) -> EventRead:
+    """Puts a draft on sale; one that is published already stays as it is. Raises NotFound, and Conflict where its start is over."""
+    event = await locked(tx, event_id)
+    if event.draft:
+        dates.may_publish(tx.now, event.starts_at)
+        events = table(Event)
+        await tx.execute(update(events).where(events.c.id == event_id).values(draft=False))
+        await ticket_types.set_closed(tx, event_id, closed=False)
+        await audit.record(tx, actor=manager.subject, action="event.publish", subject=f"event/{event_id}")
+    return await read_event(tx, event_id, manager)
 
 
 async def change_event(tx: Transaction, manager: Principal, event_id: UUID, body: EventChange) -> EventRead:
     """Changes what is sold from now on, and where and when it takes place; bookings keep what they were placed with.
 
-    Raises NotFound; Conflict once it has started or is cancelled, and for fewer seats than are taken; Invalid, naming the field, for times
-    and prices that cannot be, and for a refund window where nothing moves.
+    A draft moves untold, also when its start is over. Raises NotFound; Conflict once it has started or is cancelled, and for fewer seats
+    than are taken; Invalid, naming the field, for times, prices and names that cannot be, and for a refund window where nothing moves.
     """
     event = await locked(tx, event_id)
-    dates.may_change(tx.now, event.starts_at, event.cancelled_at)
+    if not event.draft:
+        dates.may_change(tx.now, event.starts_at, event.cancelled_at)
     before = _setting(event)
     changed = _changed(event, body)
     after = dates.Setting(*(changed[name] for name in dates.Setting._fields))
     dates.check_move(tx.now, before, after)
     # A request that is sent again finds the window open.
-    if body.full_refund_days is not None and after == before and event.full_refund_until is None:
+    is_still = after == before and event.full_refund_until is None
+    if body.full_refund_days is not None and (event.draft or is_still):
         raise Invalid("full_refund_days", "is for an event that is moved")
     events = table(Event)
     statement = update(events).where(events.c.id == event_id)
-    if after == before:
+    if after == before or event.draft:
         await tx.execute(statement.values(changed))
     else:
         changed["version"] = event.version + 1
@@ -97,7 +119,7 @@ async def change_event(tx: Transaction, manager: Principal, event_id: UUID, body
             full_refund_until=changed["full_refund_until"],
         )
         await tx.execute(outbox.with_events(tx, statement.values(changed), moved))
-    await _change_types(tx, event, body.ticket_types)
+    added = await ticket_types.change(tx, event, body.ticket_types)
     await audit.record(
         tx,
         actor=manager.subject,
@@ -107,23 +129,39 @@ async def change_event(tx: Transaction, manager: Principal, event_id: UUID, body
         after={
             **_instants(after),
             "fields": sorted(body.model_fields_set - {"ticket_types"}),
-            "ticket_types": [offered.model_dump(mode="json", exclude_none=True) for offered in body.ticket_types],
+            "ticket_types": [
+                offered.model_dump(mode="json", exclude_none=True, exclude={"name"})
+                for offered in body.ticket_types
+                if offered.id is not None
+            ],
+            "added": [offered.model_dump(include={"id", "price_minor", "capacity"}) for offered in added],
         },
     )
-    return await read_event(tx, event_id)
+    return await read_event(tx, event_id, manager)
 
 
-async def read_event(tx: Transaction, event_id: UUID) -> EventRead:
-    """The event with its free seats. Raises NotFound."""
+async def read_event(tx: Transaction, event_id: UUID, reader: Principal | None) -> EventRead:
+    """The event with its free seats. Raises NotFound, also for a draft that is none of the reader's business."""
     event, types = await with_types(tx, event_id)
-    if event is None:
+    if event is None or (event.draft and not _is_staff(reader)):
         raise NotFound("event")
-    return _read(tx, event, types)
+    return _read(tx, event, types, reader)
 
 
-async def list_events(tx: Transaction, *, ended: bool, cursor: UUID | None, limit: int) -> EventPage:
-    """Events by their start: those that have not ended, or all of them. `cursor` is the last event of the page before."""
+async def list_events(
+    tx: Transaction, reader: Principal | None, *, ended: bool, drafts: bool, cursor: UUID | None, limit: int
+) -> EventPage:
+    """Events by their start: those that have not ended, or all of them; for staff with drafts, where these are asked for.
+
+    `cursor` is the last event of the page before. Raises Unauthorized and Forbidden where somebody else asks for drafts.
+    """
     wanted = select(col(Event.id)).order_by(col(Event.starts_at), col(Event.id)).limit(limit + 1)
+    if drafts and reader is None:
+        raise Unauthorized
+    if drafts and not _is_staff(reader):
+        raise Forbidden
+    if not drafts:
+        wanted = wanted.where(col(Event.draft).is_(False))
     if not ended:
         wanted = wanted.where(col(Event.ends_at) > tx.now)
     if cursor is not None:
@@ -137,7 +175,7 @@ async def list_events(tx: Transaction, *, ended: bool, cursor: UUID | None, limi
     for event, offered in rows:
         found.setdefault(event.id, (event, []))[1].append(offered)
     return EventPage(
-        items=[_read(tx, *found[event_id]) for event_id in ids[:limit]],
+        items=[_read(tx, *found[event_id], reader) for event_id in ids[:limit]],
         next_cursor=ids[limit - 1] if len(ids) > limit else None,
     )
 
@@ -183,38 +221,12 @@ def _changed(event: Event, body: EventChange) -> dict[str, Any]:
         "timezone": timezone,
         "starts_at": starts_at,
         "ends_at": ends_at,
+        "description": event.description if body.description is None else body.description or None,
     }
 
 
-async def _change_types(tx: Transaction, event: Event, changes: Sequence[TicketTypeChange]) -> None:
-    """Locks the types in the order in which sales do."""
-    if not changes:
-        return
-    types = table(TicketType)
-    rows = await tx.execute(
-        select(types)
-        .where(types.c.event_id == event.id, types.c.id.in_([change.id for change in changes]))
-        .order_by(types.c.id)
-        .with_for_update(key_share=True)
-    )
-    offered = {row.id: row for row in rows}
-    for position, change in enumerate(changes):
-        if change.id not in offered:
-            raise Invalid(f"ticket_types.{position}.id", "there is no such ticket type in this event")
-        if change.id in [earlier.id for earlier in changes[:position]]:
-            raise Invalid(f"ticket_types.{position}.id", "is named twice")
-        if change.price_minor is not None:
-            _check_price(f"ticket_types.{position}.price_minor", change.price_minor, event.currency)
-    short = [
-        {"ticket_type_id": str(row.id), "capacity": change.capacity, "held": row.held, "sold": row.sold}
-        for change in changes
-        if change.capacity is not None and change.capacity < (row := offered[change.id]).held + row.sold
-    ]
-    if short:
-        raise Conflict("More seats are held and sold than would be left.", state="seats_taken", taken=short)
-    for change in changes:
-        if values := change.model_dump(exclude={"id"}, exclude_none=True):
-            await tx.execute(update(types).where(types.c.id == change.id).values(values))
+def _is_staff(reader: Principal | None) -> bool:
+    return reader is not None and reader.has(Role.VIEWER)
 
 
 def _joined() -> Select[Event, TicketType]:
@@ -226,14 +238,8 @@ def _joined() -> Select[Event, TicketType]:
     )
 
 
-def _check_price(field: str, price_minor: int, currency: str) -> None:
-    try:
-        chargeable(Money(price_minor, currency))
-    except InvalidMoney as error:
-        raise Invalid(field, str(error)) from None
-
-
-def _read(tx: Transaction, event: Event, types: Iterable[TicketType]) -> EventRead:
+def _read(tx: Transaction, event: Event, types: Iterable[TicketType], reader: Principal | None) -> EventRead:
+    is_staff = _is_staff(reader)
     return EventRead(
         id=event.id,
         name=event.name,
@@ -244,7 +250,7 @@ def _read(tx: Transaction, event: Event, types: Iterable[TicketType]) -> EventRe
         starts_at=event.starts_at,
         ends_at=event.ends_at,
         currency=event.currency,
-        status="cancelled" if event.cancelled_at else "started" if event.starts_at <= tx.now else "on_sale",
+        status=dates.event_status(tx.now, event.starts_at, event.ends_at, event.cancelled_at, draft=event.draft),
         full_refund_until=event.full_refund_until,
         refund_policy=PolicySnapshot.model_validate(event.refund_policy),
         ticket_types=[
@@ -255,7 +261,10 @@ def _read(tx: Transaction, event: Event, types: Iterable[TicketType]) -> EventRe
                 tax_rate_bp=offered.tax_rate_bp,
                 capacity=offered.capacity,
                 available=offered.capacity - offered.held - offered.sold,
+                held=offered.held if is_staff else None,
+                sold=offered.sold if is_staff else None,
             )
             for offered in types
         ],
+        description=event.description,
     )

@@ -6,8 +6,8 @@ Pure: no clock, no database. Instants are aware datetimes, local times are naive
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from chassis.errors import Conflict, Invalid
@@ -55,6 +55,22 @@ def check_times(starts_at: datetime, ends_at: datetime) -> None:
         raise Invalid("local_end", "must be after local_start")
 
 
+EventStatus = Literal["draft", "on_sale", "started", "ended", "cancelled"]
+
+
+def event_status(
+    now: datetime, starts_at: datetime, ends_at: datetime, cancelled_at: datetime | None, *, draft: bool
+) -> EventStatus:
+    """What an event is now. Derived, never stored."""
+    if draft:
+        return "draft"
+    if cancelled_at is not None:
+        return "cancelled"
+    if now < starts_at:
+        return "on_sale"
+    return "started" if now < ends_at else "ended"
+
+
 def sales_open(now: datetime, starts_at: datetime, cancelled_at: datetime | None) -> None:
     """Raises SalesEnded once the event is cancelled, Conflict once it has started."""
     if cancelled_at is not None:
@@ -75,6 +91,18 @@ def may_change(now: datetime, starts_at: datetime, cancelled_at: datetime | None
         raise Conflict("The event is cancelled; it cannot be changed any more.", state="cancelled")
     if now >= starts_at:
         raise Conflict("The event has started; it cannot be changed any more.", state="started")
+
+
+def may_publish(now: datetime, starts_at: datetime) -> None:
+    """Raises Conflict for a draft whose start is over."""
+    if now >= starts_at:
+        raise Conflict("The start of this event is over; it cannot be published.", state="draft")
+
+
+def may_cancel(*, draft: bool) -> None:
+    """Raises Conflict for a draft: nobody could book it."""
+    if draft:
+        raise Conflict("The event is a draft; there is nothing to cancel.", state="draft")
 
 
 def check_move(now: datetime, before: Setting, after: Setting) -> None:
@@ -111,3 +139,17 @@ def full_refund_until(
     by_policy = [after.starts_at - timedelta(hours=hours) for hours, percent in tiers if percent == EVERYTHING]
     until = min(max([now + timedelta(days=days), *by_policy]), after.starts_at)
     return max(until, standing) if standing else until
+
+
+PERIOD_DAYS_MAX = 366
+
+
+def period(since: date, until: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The instants at which the days `since` and `until` begin on the clocks of `zone`; the second is not part of the period.
+
+    Raises Invalid for a period of no days or of more than PERIOD_DAYS_MAX.
+    """
+    if not timedelta(0) < until - since <= timedelta(days=PERIOD_DAYS_MAX):
+        raise Invalid("until", f"must be 1 to {PERIOD_DAYS_MAX} days after since")
+    begins, ends = (datetime.combine(day, time.min, zone).astimezone(UTC) for day in (since, until))
+    return begins, ends

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from chassis.crypto import Sealer
 from chassis.db import Database
 
-from booking import cancellation, service
+from booking import cancellation, search, service
 
 
 async def end_hold(database: Database, booking_id: UUID) -> None:
@@ -23,3 +24,9 @@ async def end_bookings(database: Database, event_id: UUID) -> None:
             last = await cancellation.end_batch(tx, event_id, last)
     async with database.transaction() as tx:
         await cancellation.finish(tx, event_id)
+
+
+async def index_name(database: Database, sealer: Sealer, booking_id: UUID) -> None:
+    """Makes one booking of former times findable by name."""
+    async with database.transaction() as tx:
+        await search.index_name(tx, sealer, booking_id)

@@ -25,7 +25,7 @@ class Table(SQLModel):
 
 
 class Event(Table, table=True):
-    """An event that is sold. `starts_at` and `ends_at` are the instants of the local times in `timezone`.
+    """An event that is sold, or a `draft` of one. `starts_at` and `ends_at` are the instants of the local times in `timezone`.
 
     `version` counts the events that were published about it. `cancellation` is what its cancellation found, as it was answered;
     `cancellation_due_at` is the job of ending its bookings.
@@ -49,12 +49,14 @@ class Event(Table, table=True):
     full_refund_until: datetime | None = Field(default=None, sa_type=Instant)
     cancellation: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     cancellation_due_at: datetime | None = Field(default=None, sa_type=Instant)
+    description: str | None = Field(default=None, sa_type=Text)
+    draft: bool = False
 
 
 class TicketType(Table, table=True):
     """A price of an event and its seats: held by unpaid bookings, sold to confirmed ones.
 
-    `closed` repeats that the event is cancelled, on the row that every taking of seats locks: so none is taken after it.
+    `closed` repeats that the event is cancelled, or a draft, on the row that every taking of seats locks: so none is taken meanwhile.
     """
 
     __tablename__ = "ticket_types"
@@ -79,6 +81,9 @@ class Booking(Table, table=True):
 
     `given_back` are the tickets that went before the booking did, each id with the instant of its request. It stands here and not on the
     tickets since this row is the lock: whoever waited for it sees what the one before gave back.
+
+    `policy_hash` is of the refund policy that its buyer accepted. The instants from `authorized_at` to `declined_at` (the last refusal to
+    refund) are for its timeline. `names_due_at` is the job of indexing a name that was given before names were indexed.
     """
 
     __tablename__ = "bookings"
@@ -111,6 +116,14 @@ class Booking(Table, table=True):
     refund_failed_minor: int = 0
     refunds_declined: int = 0
     given_back: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
+    policy_accepted_at: datetime | None = Field(default=None, sa_type=Instant)
+    policy_hash: str | None = Field(default=None, sa_type=Text)
+    authorized_at: datetime | None = Field(default=None, sa_type=Instant)
+    secured_at: datetime | None = Field(default=None, sa_type=Instant)
+    unavailable_at: datetime | None = Field(default=None, sa_type=Instant)
+    expired_at: datetime | None = Field(default=None, sa_type=Instant)
+    declined_at: datetime | None = Field(default=None, sa_type=Instant)
+    names_due_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class Ticket(Table, table=True):
@@ -132,8 +145,20 @@ class Ticket(Table, table=True):
     code_index: str
 
 
+class BookingName(Table, table=True):
+    """A word of a buyer's name, as its keyed blind index."""
+
+    __tablename__ = "booking_names"
+
+    word_index: str = Field(primary_key=True)
+    booking_id: UUID = Field(primary_key=True)
+
+
 class BookingRefund(Table, table=True):
-    """The last thing that refund said about one refund of a booking; `completed` tells that the buyer has its amount."""
+    """The last thing that refund said about one refund of a booking; `completed` tells that the buyer has its amount.
+
+    The instants tell when it said each: that it completed, failed, or was settled another way.
+    """
 
     __tablename__ = "booking_refunds"
 
@@ -142,6 +167,9 @@ class BookingRefund(Table, table=True):
     version: int
     amount_minor: int
     completed: bool
+    completed_at: datetime | None = Field(default=None, sa_type=Instant)
+    failed_at: datetime | None = Field(default=None, sa_type=Instant)
+    settled_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 HOLDS = Due("booking-holds", Booking, "expiry_due_at", lease=timedelta(seconds=30))
@@ -149,3 +177,6 @@ HOLDS = Due("booking-holds", Booking, "expiry_due_at", lease=timedelta(seconds=3
 
 CANCELLATIONS = Due("event-cancellations", Event, "cancellation_due_at", lease=timedelta(seconds=10))
 """Cancelled events whose bookings are not all over. Each batch extends the claim, so the lease is as long as a crash may delay the rest."""
+
+NAMES = Due("booking-names", Booking, "names_due_at", lease=timedelta(minutes=1))
+"""Bookings that were placed before names were indexed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,19 +17,20 @@ from chassis.errors import NotFound
 from contracts.booking import BookingConfirmed, EventFacts, PolicySnapshot
 from contracts.event import Event as Published
 from contracts.money import Money
-from sqlalchemy import ARRAY, bindparam, column, func, insert, select, update
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, column, func, insert, select, update
 from sqlalchemy.sql.dml import Insert
 from sqlmodel import col
 
 from booking import domain, metrics, seats
 from booking.domain import RefundState, Seats, Status
-from booking.models import Booking, Event, Ticket
+from booking.models import Booking, BookingName, Event, Ticket
 from booking.schemas import BookingRead, BookingSummary, Contact, TicketRead
 
 CONTACT = "booking.contact"
 TICKETS = "booking.tickets"
 ACCESS = "booking.access"
 EMAIL = "booking.email"
+NAME = "booking.name"
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Placed:
     booking: Booking
     tickets: list[Ticket]
     current: Event
+    names: Sequence[str] = ()
+    """Blind indexes of the buyer's name, for INSERT."""
 
     @property
     def price(self) -> Money:
@@ -61,11 +64,17 @@ def _insert() -> Insert:
     booking = insert(bookings).values({c.name: bindparam(f"booking_{c.name}", type_=c.type) for c in bookings.c})
     arrays = [bindparam(f"ticket_{c.name}", type_=ARRAY(c.type)) for c in lines.c]
     rows = func.unnest(*arrays).table_valued(*(column(c.name, c.type) for c in lines.c), name="line").render_derived()
-    return insert(lines).from_select([c.name for c in lines.c], select(*rows.c)).add_cte(booking.cte("placed"))
+    listed = func.unnest(bindparam("names", type_=ARRAY(Text)))
+    word = listed.table_valued(column("index", Text), name="word").render_derived()
+    named = insert(table(BookingName)).from_select(
+        ["word_index", "booking_id"], select(word.c.index, bindparam("named_id", type_=Uuid))
+    )
+    tickets = insert(lines).from_select([c.name for c in lines.c], select(*rows.c))
+    return tickets.add_cte(booking.cte("placed"), named.cte("named"))
 
 
 INSERT = _insert()
-"""Writes a booking and its tickets, with the parameters that `inserted` gives. Built once, as each booking runs it."""
+"""Writes a booking, its tickets and the words of its name, with what `inserted` gives. Built once, as each booking runs it."""
 
 READ = (
     select(Booking, Event, Ticket)
@@ -79,10 +88,11 @@ LOCK = READ.with_for_update(of=Booking, key_share=True)
 
 
 def inserted(placed: Placed) -> dict[str, Any]:
-    """The parameters of INSERT: the booking's columns, and the tickets' as arrays."""
+    """The parameters of INSERT: the booking's columns, the tickets' as arrays, and the name's blind indexes."""
     booking = {f"booking_{name}": value for name, value in placed.booking.model_dump().items()}
     tickets = [ticket.model_dump() for ticket in placed.tickets]
-    return booking | {f"ticket_{name}": [ticket[name] for ticket in tickets] for name in tickets[0]}
+    lines = {f"ticket_{name}": [ticket[name] for ticket in tickets] for name in tickets[0]}
+    return booking | lines | {"names": list(placed.names), "named_id": placed.booking.id}
 
 
 async def load(tx: Transaction, booking_id: UUID, *, lock: bool = False) -> Placed:
@@ -225,6 +235,7 @@ def shown(sealer: Sealer, placed: Placed) -> BookingRead:
         full_refund_until=placed.current.full_refund_until,
         refund_state=refund_state(booking),
         refunded_minor=booking.refunded_minor,
+        policy_accepted_at=booking.policy_accepted_at,
     )
 
 

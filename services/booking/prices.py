@@ -5,8 +5,11 @@ Pure: amounts are integers in minor units, rates are basis points.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from chassis.errors import Invalid
 from contracts.money import InvalidMoney, Money, chargeable, total
@@ -41,3 +44,8 @@ def check_tiers(tiers: Sequence[tuple[int, int]]) -> None:
     for (hours, percent), (next_hours, next_percent) in pairwise(tiers):
         if next_hours >= hours or next_percent >= percent:
             raise Invalid("refund_policy.tiers", "hours_before and percent must both fall from each tier to the next")
+
+
+def policy_hash(policy: Mapping[str, Any]) -> str:
+    """SHA-256 in hex over the canonical JSON of a refund policy (sorted keys, no blanks): says later which one a buyer accepted."""
+    return hashlib.sha256(json.dumps(policy, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -11,7 +11,17 @@ from zoneinfo import available_timezones
 from contracts.booking import EventFacts, PolicySnapshot
 from contracts.money import EXPONENTS, LARGEST_AMOUNT_MINOR, Money
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NaiveDatetime, StrictInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NaiveDatetime,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+)
 
 from booking.domain import TICKETS_MAX, CancelledBy, RefundState, Status, TicketStatus
 
@@ -19,12 +29,20 @@ SEATS_MAX = 1_000_000
 TICKET_TYPES_MAX = 50
 EMAIL_LENGTH_MAX = 254
 FULL_REFUND_DAYS_MAX = 365
+DESCRIPTION_LENGTH_MAX = 5000
 
 
 def _one_line(text: str) -> str:
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
         raise ValueError("must not hold control characters")
     return text
+
+
+def _plain_text(text: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for line in text.split("\n"):
+        _one_line(line.replace("\t", " "))
+    return text.strip()
 
 
 def _enabled_currency(code: str) -> str:
@@ -49,12 +67,19 @@ def _email(text: str) -> str:
 
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]
+Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_LENGTH_MAX), AfterValidator(_plain_text)]
 Email = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=3, max_length=EMAIL_LENGTH_MAX),
     AfterValidator(_one_line),
     AfterValidator(_email),
 ]
+Search = Annotated[
+    str,
+    StringConstraints(max_length=EMAIL_LENGTH_MAX),
+    Field(description="an e-mail address, a ticket's code, a booking's id, or words of the buyer's name in any order"),
+]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
 TimeZone = Annotated[str, StringConstraints(max_length=100), AfterValidator(_iana_zone)]
 Currency = Annotated[str, AfterValidator(_enabled_currency)]
 
@@ -93,7 +118,10 @@ class TicketTypeCreate(Body):
 
 
 class EventCreate(Body):
-    """Times are those on the clocks of `timezone`. `fold` 1 means the second of an hour that clocks show twice."""
+    """Times are those on the clocks of `timezone`. `fold` 1 means the second of an hour that clocks show twice.
+
+    One that is not `published` is a draft: staff see it, nobody can book it.
+    """
 
     name: Line
     venue: Line
@@ -105,18 +133,28 @@ class EventCreate(Body):
     currency: Currency
     ticket_types: tuple[TicketTypeCreate, ...] = Field(min_length=1, max_length=TICKET_TYPES_MAX)
     refund_policy: RefundPolicyCreate = RefundPolicyCreate()
+    description: Description | None = Field(None, description="plain text; its line breaks are kept")
+    published: StrictBool = True
 
 
 class TicketTypeChange(Body):
-    """What is left out stays as it is. A new price is for future bookings."""
+    """With an `id` a change of that type for future bookings: what is left out stays as it is. Without one a new type.
 
-    id: UUID
+    The tax rate of a type may be changed while its event is a draft.
+    """
+
+    id: UUID | None = None
+    name: Line | None = None
     price_minor: StrictInt | None = Field(None, ge=0, le=LARGEST_AMOUNT_MINOR)
+    tax_rate_bp: StrictInt | None = Field(None, ge=0, le=10_000)
     capacity: StrictInt | None = Field(None, ge=0, le=SEATS_MAX)
 
 
 class EventChange(Body):
-    """What is left out stays as it is. Times are those on the clocks of `timezone`, the new one where it changes too."""
+    """What is left out stays as it is. Times are those on the clocks of `timezone`, the new one where it changes too.
+
+    An empty `description` takes it away.
+    """
 
     name: Line | None = None
     venue: Line | None = None
@@ -132,6 +170,7 @@ class EventChange(Body):
         description="how long every buyer of a moved event may cancel and gets everything back; 14 where day or venue changes",
     )
     ticket_types: tuple[TicketTypeChange, ...] = Field((), max_length=TICKET_TYPES_MAX)
+    description: Description | None = Field(None, description="plain text; its line breaks are kept")
 
 
 class TicketTypeRead(BaseModel):
@@ -143,10 +182,12 @@ class TicketTypeRead(BaseModel):
     tax_rate_bp: int
     capacity: int
     available: int
+    held: int | None = Field(None, description="seats of unpaid bookings; for staff only")
+    sold: int | None = Field(None, description="seats of confirmed bookings; for staff only")
 
 
 class EventRead(BaseModel):
-    """An event as anyone sees it."""
+    """An event as anyone sees it; staff see drafts too."""
 
     id: UUID
     name: str
@@ -157,12 +198,13 @@ class EventRead(BaseModel):
     starts_at: datetime
     ends_at: datetime
     currency: str
-    status: Literal["on_sale", "started", "cancelled"]
+    status: Literal["draft", "on_sale", "started", "ended", "cancelled"]
     full_refund_until: datetime | None = Field(
         description="until this instant every buyer may cancel and gets everything back, since the event was moved"
     )
     refund_policy: PolicySnapshot
     ticket_types: list[TicketTypeRead]
+    description: str | None = Field(None, description="plain text; its line breaks are kept")
 
 
 class EventPage(BaseModel):
@@ -192,6 +234,9 @@ class BookingCreate(Body):
     event_id: UUID
     items: tuple[Item, ...] = Field(min_length=1, max_length=TICKETS_MAX)
     contact: Contact
+    policy_accepted: StrictBool = Field(
+        default=False, description="that the buyer was shown the refund policy and accepted it; kept as evidence"
+    )
 
 
 class BookingCounts(BaseModel):
@@ -262,6 +307,9 @@ class BookingRead(BaseModel):
     )
     refund_state: RefundState
     refunded_minor: int
+    policy_accepted_at: datetime | None = Field(
+        None, description="instant at which the buyer accepted the refund policy"
+    )
 
 
 class BookingPlacedRead(BaseModel):
@@ -290,3 +338,69 @@ class BookingPage(BaseModel):
 
     items: list[BookingSummary]
     next_cursor: UUID | None
+
+
+What = Literal[
+    "placed",
+    "authorized",
+    "secured",
+    "seats_unavailable",
+    "expired",
+    "paid",
+    "confirmed",
+    "event_moved",
+    "tickets_given_back",
+    "cancelled",
+    "refund_declined",
+    "refund_failed",
+    "refund_completed",
+    "refund_settled_manually",
+]
+"""What happens to a booking. Of what happened at one instant, the order is this."""
+
+
+class TimelineEntry(BaseModel):
+    """Something that happened to a booking. `detail` holds ids, amounts, instants and reasons, never personal data."""
+
+    at: datetime
+    what: What
+    by: str | None = Field(
+        description="customer, event, or the sign-in subject of a member of staff; absent where nobody asked"
+    )
+    detail: dict[str, JsonValue]
+
+
+class Timeline(BaseModel):
+    """What happened to a booking, the oldest first."""
+
+    items: list[TimelineEntry]
+
+
+class SalesOfDay(BaseModel):
+    """Bookings that were confirmed on one day, whatever became of them."""
+
+    day: date
+    currency: str
+    bookings: int
+    tickets: int
+    gross_minor: int
+
+
+class SalesOfEvent(BaseModel):
+    """Bookings of one event that were confirmed in the time, and its seats as they are now."""
+
+    event_id: UUID
+    name: str
+    currency: str
+    bookings: int
+    tickets: int
+    gross_minor: int
+    capacity: int
+    sold: int
+
+
+class EventAnalytics(BaseModel):
+    """Sales before cancellations and refunds. `by_day` leaves out days without any, `by_event` begins with the most tickets."""
+
+    by_day: list[SalesOfDay]
+    by_event: list[SalesOfEvent]

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from chassis import audit, outbox
 from chassis.auth import BookingTokens, Principal
+from chassis.calendar_entry import calendar_entry
 from chassis.crypto import Sealer
 from chassis.db import Transaction
-from chassis.errors import Invalid
+from chassis.errors import Conflict, Invalid
 from contracts.booking import (
     BookingCancelled,
     BookingExpired,
@@ -21,8 +22,6 @@ from contracts.booking import (
     TicketsCancelled,
 )
 from contracts.event import Event as Published
-from sqlalchemy import select
-from sqlmodel import col
 
 from booking import cancellation, catalogue, dates, domain, metrics, prices, seats
 from booking.domain import Status, Trigger
@@ -38,13 +37,13 @@ from booking.placed import (
     confirmation,
     facts,
     inserted,
-    listed,
     load,
     seats_of,
     shown,
     stamp,
 )
-from booking.schemas import BookingCreate, BookingPage, BookingPlacedRead, BookingRead, Contact, Item
+from booking.schemas import BookingCreate, BookingPlacedRead, BookingRead, Item
+from booking.search import name_indexes
 
 
 async def create_booking(
@@ -55,14 +54,14 @@ async def create_booking(
     Raises Invalid for what the event does not offer, Conflict when it is not sold any more or too few seats are left.
     """
     event, types = await catalogue.with_types(tx, body.event_id)
-    if event is None:
+    if event is None or event.draft:
         raise Invalid("event_id", "there is no such event")
     dates.sales_open(tx.now, event.starts_at, event.cancelled_at)
     chosen = _chosen(body.items, {offered.id: offered for offered in types})
     left = {offered.id: offered.capacity - offered.held - offered.sold for offered, _ in chosen}
     if any(left[offered.id] < quantity for offered, quantity in chosen):
         raise domain.SoldOut(left)
-    placed = _place(tx, sealer, event, chosen, contact=body.contact, hold=hold)
+    placed = _place(tx, sealer, event, chosen, body=body, hold=hold)
     access_token = tokens.sign(placed.booking.id, tx.now)
     placed.booking.access = sealer.seal(access_token, ACCESS)
     await tx.execute(outbox.with_events(tx, INSERT, *_first_events(placed)), inserted(placed))
@@ -80,31 +79,15 @@ async def read_booking(tx: Transaction, sealer: Sealer, booking_id: UUID) -> Boo
     return shown(sealer, await load(tx, booking_id))
 
 
-async def list_bookings(
-    tx: Transaction,
-    sealer: Sealer,
-    *,
-    event_id: UUID | None,
-    status: Status | None,
-    email: str | None,
-    cursor: UUID | None,
-    limit: int,
-) -> BookingPage:
-    """The newest first; ids grow with time. `cursor` is the last booking of the page before."""
-    wanted = select(Booking).order_by(col(Booking.id).desc()).limit(limit + 1)
-    if event_id is not None:
-        wanted = wanted.where(col(Booking.event_id) == event_id)
-    if status is not None:
-        wanted = wanted.where(col(Booking.status) == status)
-    if email is not None:
-        wanted = wanted.where(col(Booking.email_index) == sealer.blind_index(email, EMAIL))
-    if cursor is not None:
-        wanted = wanted.where(col(Booking.id) < cursor)
-    found = list(await tx.scalars(wanted))
-    return BookingPage(
-        items=[listed(sealer, booking) for booking in found[:limit]],
-        next_cursor=found[limit - 1].id if len(found) > limit else None,
-    )
+async def calendar(tx: Transaction, booking_id: UUID) -> bytes:
+    """The entry for the buyer's calendar as the event is now. Raises NotFound; Conflict while the booking is not confirmed."""
+    placed = await load(tx, booking_id)
+    if placed.booking.confirmed_at is None:
+        raise Conflict("The booking is not confirmed; there is nothing for a calendar.", state=placed.booking.status)
+    # Each event about an event but its cancellation is a move, so mails count the same.
+    moves = placed.current.version - int(placed.current.cancelled_at is not None)
+    cancelled = placed.booking.status is Status.CANCELLED
+    return calendar_entry(booking_id, facts(placed.current), move=moves, cancelled=cancelled, stamped_at=tx.now)
 
 
 async def cancel_booking(
@@ -178,7 +161,7 @@ async def expire_booking(tx: Transaction, booking_id: UUID) -> None:
     booking = placed.booking
     if booking.status is Status.PENDING_PAYMENT and booking.hold_expires_at <= tx.now:
         after = domain.next_status(booking.status, Trigger.HOLD_ENDED)
-        await change(tx, placed, after, BookingExpired(**stamp(tx, booking)))
+        await change(tx, placed, after, BookingExpired(**stamp(tx, booking)), expired_at=tx.now)
 
 
 Chosen = Sequence[tuple[TicketType, int]]
@@ -197,10 +180,10 @@ def _chosen(items: Sequence[Item], offered: dict[UUID, TicketType]) -> Chosen:
 
 
 def _place(
-    tx: Transaction, sealer: Sealer, event: Event, chosen: Chosen, *, contact: Contact, hold: timedelta
+    tx: Transaction, sealer: Sealer, event: Event, chosen: Chosen, *, body: BookingCreate, hold: timedelta
 ) -> Placed:
     """The booking with everything frozen that its price and its refund depend on; nothing is written yet."""
-    booking_id = tx.new_id()
+    booking_id, contact = tx.new_id(), body.contact
     ordered = [offered for offered, quantity in chosen for _ in range(quantity)]
     codes = [tx.new_secret() for _ in ordered]
     tickets = [
@@ -241,8 +224,10 @@ def _place(
         hold_expires_at=tx.now + hold,
         expiry_due_at=tx.now + hold if status is Status.PENDING_PAYMENT else None,
         confirmed_at=tx.now if status is Status.CONFIRMED else None,
+        policy_accepted_at=tx.now if body.policy_accepted else None,
+        policy_hash=prices.policy_hash(event.refund_policy) if body.policy_accepted else None,
     )
-    return Placed(booking, tickets, event)
+    return Placed(booking, tickets, event, name_indexes(sealer, contact.name))
 
 
 def _first_events(placed: Placed) -> list[Published]:

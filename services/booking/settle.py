@@ -33,11 +33,11 @@ async def authorize(tx: Transaction, event: PaymentAuthorized) -> None:
     prices.pays(event.amount, placed.price)
     refusal = await _refusal(tx, placed, Trigger.PAYMENT_AUTHORIZED)
     if refusal is not None:
-        await _refuse(tx, placed, event, refusal)
+        await _refuse(tx, placed, event, refusal, authorized_at=tx.now)
         return
     secured = SeatsSecured(**stamp(tx, placed.booking), payment_id=event.payment_id)
     after = domain.next_status(placed.booking.status, Trigger.PAYMENT_AUTHORIZED)
-    await change(tx, placed, after, secured, **_noted(event))
+    await change(tx, placed, after, secured, authorized_at=tx.now, secured_at=tx.now, **_noted(event))
 
 
 async def confirm(tx: Transaction, event: PaymentSucceeded) -> None:
@@ -76,7 +76,7 @@ async def fail(tx: Transaction, event: PaymentFailed) -> None:
         await change(tx, placed, booking.status, **_noted(event))
         return
     after = domain.next_status(booking.status, Trigger.PAYMENT_FAILED)
-    await change(tx, placed, after, BookingExpired(**stamp(tx, booking)), **_noted(event))
+    await change(tx, placed, after, BookingExpired(**stamp(tx, booking)), expired_at=tx.now, **_noted(event))
 
 
 async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed | RefundSettledManually) -> None:
@@ -91,11 +91,16 @@ async def note_refund(tx: Transaction, event: RefundCompleted | RefundFailed | R
         version=event.version,
         amount_minor=event.amount.amount_minor,
         completed=not isinstance(event, RefundFailed),
+        completed_at=tx.now if isinstance(event, RefundCompleted) else None,
+        failed_at=tx.now if isinstance(event, RefundFailed) else None,
+        settled_at=tx.now if isinstance(event, RefundSettledManually) else None,
     )
+    newest = {name: told.excluded[name] for name in ("version", "amount_minor", "completed")}
+    instants = ("completed_at", "failed_at", "settled_at")
     await tx.execute(
         told.on_conflict_do_update(
             index_elements=[refunds.c.id],
-            set_={name: told.excluded[name] for name in ("version", "amount_minor", "completed")},
+            set_=newest | {name: func.coalesce(told.excluded[name], refunds.c[name]) for name in instants},
             where=refunds.c.version < told.excluded.version,
         )
     )
@@ -118,7 +123,7 @@ async def note_nothing_to_refund(tx: Transaction, event: RefundDeclined) -> None
     """The policy gives nothing back for one cancellation: for that one nothing is awaited any more."""
     placed = await load(tx, event.booking_id, lock=True)
     booking = placed.booking
-    await change(tx, placed, booking.status, refunds_declined=booking.refunds_declined + 1)
+    await change(tx, placed, booking.status, refunds_declined=booking.refunds_declined + 1, declined_at=tx.now)
 
 
 PaymentEvent = PaymentAuthorized | PaymentSucceeded | PaymentFailed
@@ -163,4 +168,5 @@ async def _refuse(
 ) -> None:
     metrics.refused(tx, reason)
     unavailable = SeatsUnavailable(**stamp(tx, placed.booking), payment_id=event.payment_id, reason=reason)
-    await change(tx, placed, placed.booking.status, unavailable, unavailable_reason=reason, **values, **_noted(event))
+    refused = {"unavailable_reason": reason, "unavailable_at": tx.now, **values, **_noted(event)}
+    await change(tx, placed, placed.booking.status, unavailable, **refused)

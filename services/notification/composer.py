@@ -11,17 +11,16 @@ import zlib
 from base64 import encodebytes
 from binascii import b2a_qp
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
-from functools import lru_cache
 from typing import Any
 
 import segno
+from chassis.calendar_entry import calendar_entry, method_of
 from contracts.booking import IssuedTicket
-from icalendar import Calendar, Event, Timezone
 
 from notification.domain import Template
 from notification.letters import Letter
@@ -80,7 +79,7 @@ def compose(
     if isinstance(story, Story):
         images = [_image(ticket) for ticket in story.tickets] if story.template in SHOWS_TICKETS else []
         page = _together("related", page, *images) if images else page
-        calendar = calendar_of(story, sender.domain, created_at)
+        calendar = calendar_of(story, created_at)
         files = [_attached(*calendar)] if calendar is not None else []
     body = _together("alternative", _text("plain", letter.text), page)
     return Composed(head, b"MIME-Version: 1.0\r\n" + (_together("mixed", body, *files) if files else body))
@@ -148,35 +147,12 @@ def _png(rows: list[str]) -> bytes:
     )
 
 
-def calendar_of(story: Story, domain: str, created_at: datetime) -> tuple[str, bytes] | None:
-    """Method and content of the calendar entry (RFC 5545): published with the tickets and with each move, taken back when a confirmed
-    booking is cancelled. Each of them has a higher SEQUENCE than the one before, by which calendars know the newest.
+def calendar_of(story: Story, created_at: datetime) -> tuple[str, bytes] | None:
+    """Method and content of the calendar entry: published with the tickets and with each move, taken back when a confirmed booking is
+    cancelled.
     """
     cancelled = story.template is Template.BOOKING_CANCELLED and story.facts["was"] == "confirmed"
     if not cancelled and story.template not in {Template.CONFIRMATION, Template.EVENT_MOVED}:
         return None
-    method = "CANCEL" if cancelled else "PUBLISH"
-    facts, zone = story.event, story.zone
-    entry = Event()
-    entry.add("uid", f"booking.{story.booking_id}@{domain}")
-    entry.add("dtstamp", created_at)
-    entry.add("dtstart", facts.starts_at.astimezone(zone))
-    entry.add("dtend", facts.ends_at.astimezone(zone))
-    entry.add("summary", facts.name)
-    entry.add("location", facts.venue)
-    entry.add("status", "CANCELLED" if cancelled else "CONFIRMED")
-    entry.add("sequence", story.move + int(cancelled))
-    calendar = Calendar()
-    calendar.add("prodid", "-//Boxoffice//Tickets//EN")
-    calendar.add("version", "2.0")
-    calendar.add("method", method)
-    if zone.key != "UTC":
-        calendar.add_component(_rules(zone.key, facts.starts_at.year))
-    calendar.add_component(entry)
-    return method, calendar.to_ical()
-
-
-@lru_cache(maxsize=256)
-def _rules(zone: str, year: int) -> Timezone:
-    """Only the rules of the years around an event: clients need no more, and the whole history is four kilobytes."""
-    return Timezone.from_tzid(zone, first_date=date(year - 1, 1, 1), last_date=date(year + 2, 1, 1))
+    content = calendar_entry(story.booking_id, story.event, move=story.move, cancelled=cancelled, stamped_at=created_at)
+    return method_of(cancelled=cancelled), content

@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from chassis.auth import Manager, Staff
+from chassis.csv_export import CsvResponse
 from chassis.db import Tx
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
@@ -79,7 +80,7 @@ async def list_campaign_items(
     return await campaign_reads.list_items(tx, event_id, state=state, cursor=cursor, limit=limit)
 
 
-@router.get("/report.csv", response_class=StreamingResponse)
-async def report_campaign(event_id: UUID, _: Staff, tx: Tx) -> StreamingResponse:
+@router.get("/report.csv", response_class=CsvResponse)
+async def report_campaign(event_id: UUID, _: Staff, tx: Tx) -> CsvResponse:
     """The closing report: a row for each booking."""
     return await campaign_report.report(tx, event_id)

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from chassis import csv_export
 from chassis.db import Transaction
-from fastapi.responses import StreamingResponse
 
 from refund.campaign_reads import item_of, items_query, named
 from refund.campaign_schemas import CampaignItemRead
@@ -26,7 +25,7 @@ COLUMNS = (
 )
 
 
-async def report(tx: Transaction, event_id: UUID) -> StreamingResponse:
+async def report(tx: Transaction, event_id: UUID) -> csv_export.CsvResponse:
     """The report, read in one statement so that its amounts add up. Raises NotFound."""
     await named(tx, event_id)
     lines = [_line(item_of(row)) for row in await tx.execute(items_query(event_id))]

@@ -42,6 +42,14 @@ class BoxOffice:
         created: dict[str, Any] = answer.json()
         return created
 
+    async def shown(self, event: dict[str, Any], role: str = "manager") -> dict[str, Any]:
+        """The event as staff see it now; as anyone does where no role is given."""
+        headers = self.service.staff(role) if role else {}
+        answer = await self.service.client.get(f"/events/{event['id']}", headers=headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
     async def post(self, path: str, body: Any, headers: dict[str, str] | None = None, key: str = "") -> Response:
         """POST with an Idempotency-Key of its own unless one is given. Asked to come back later, it does, with the same key."""
         headers = {"Idempotency-Key": key or uuid4().hex, **(headers or {})}

@@ -29,7 +29,7 @@ async def changed(office: BoxOffice, event: dict[str, Any], **body: Any) -> dict
     answer = await change(office, event, **body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
-    assert (await office.service.client.get(f"/events/{event['id']}")).json() == found
+    assert await office.shown(event) == found
     return found
 
 
@@ -212,5 +212,5 @@ async def test_what_cannot_be_is_refused(office: BoxOffice, body: dict[str, Any]
     answer = await change(office, event, **body)
     assert answer.status_code == 422, answer.text
     assert field in [error["field"] for error in answer.json()["errors"]]
-    assert (await office.service.client.get(f"/events/{event['id']}")).json() == event
+    assert await office.shown(event) == event
     assert await told(office, event) == []

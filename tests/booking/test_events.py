@@ -15,8 +15,7 @@ from tests.booking.conftest import TICKET, BoxOffice, event_body
 
 async def test_an_event_is_shown_as_it_was_created(office: BoxOffice) -> None:
     created = await office.create_event(TICKET, {**TICKET, "name": "Rang", "price_minor": 0, "capacity": 0})
-    read = await office.service.client.get(f"/events/{created['id']}")
-    assert read.json() == created
+    assert await office.shown(created) == created
     assert created["refund_policy"] == {
         "policy_id": "default",
         "policy_version": 1,

@@ -37,7 +37,7 @@ class Route:
 
     @property
     def needs_token(self) -> bool:
-        return bool(self.operation.get("security"))
+        return all(self.operation.get("security", [{}]))
 
     @property
     def outside(self) -> str:
