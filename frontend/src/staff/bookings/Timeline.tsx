@@ -2,8 +2,11 @@ import { Stack, Text } from "@mantine/core";
 import { type UseQueryResult, useQueries, useQuery } from "@tanstack/react-query";
 import { Problem } from "../../api/client";
 import type { PaymentRead, RefundSummary } from "../../api/generated";
-import { listNotificationsOptions } from "../../api/generated/@tanstack/react-query.gen";
-import { deliveriesOf, type Timeline as Told, timelineOptions } from "../coming";
+import {
+  listDeliveriesOfBookingOptions,
+  listNotificationsOptions,
+} from "../../api/generated/@tanstack/react-query.gen";
+import { type Timeline as Told, timelineOptions } from "../coming";
 import { Entries } from "../layout/Entries";
 import { Away } from "../layout/Known";
 import { LIVE } from "../layout/live";
@@ -19,7 +22,7 @@ type Props = {
 export function Timeline({ bookingId, payments, refunds }: Props) {
   const booking = useQuery({ ...timelineOptions("bookings", bookingId), ...LIVE });
   const mails = useQuery({ ...listNotificationsOptions({ query: { booking_id: bookingId } }), ...LIVE });
-  const deliveries = useQuery({ ...deliveriesOf(bookingId), ...LIVE });
+  const deliveries = useQuery({ ...listDeliveriesOfBookingOptions({ query: { booking_id: bookingId } }), ...LIVE });
   const paid = useTimelines("payments", payments.data?.payments ?? []);
   const given = useTimelines("refunds", refunds.data?.items ?? []);
 

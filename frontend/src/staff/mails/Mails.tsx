@@ -1,7 +1,7 @@
 import { Group } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import type { MessageStatus, Template } from "../../api/generated";
-import { mailPages } from "../coming";
+import type { ListNotificationsData, MessageStatus, Template } from "../../api/generated";
+import { listNotificationsInfiniteOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Filter, useFilters } from "../layout/filters";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
@@ -30,7 +30,8 @@ const TEMPLATES: Template[] = [
 
 export function Mails() {
   const [filters, narrow] = useFilters("status", "template");
-  const mails = useInfiniteQuery({ ...mailPages(filters), ...BY_CURSOR });
+  const query = filters as ListNotificationsData["query"];
+  const mails = useInfiniteQuery({ ...listNotificationsInfiniteOptions({ query }), ...BY_CURSOR });
   const mayResend = useMay("manager");
   return (
     <Page title="Mails">
