@@ -5,7 +5,7 @@ import { onceOnly } from "../../api/client";
 import { type DeliveryOut, type DeliveryStatus, type ListDeliveriesData, redeliver } from "../../api/generated";
 import { listDeliveriesInfiniteOptions, listEndpointsOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Action } from "../layout/Ask";
-import { Filter, useFilters } from "../layout/filters";
+import { every, Filter, useFilters } from "../layout/filters";
 import { WORK } from "../layout/live";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
@@ -15,7 +15,7 @@ import { StatusBadge } from "../layout/StatusBadge";
 import { When } from "../layout/When";
 import { useMay } from "../who";
 
-const STATUSES: DeliveryStatus[] = ["pending", "delivered", "failed"];
+const STATUSES = every<DeliveryStatus>({ pending: 1, delivered: 1, failed: 1 });
 
 const COLUMNS: Column<DeliveryOut>[] = [
   { head: "Event", cell: ({ type, webhook_id }) => <span title={webhook_id}>{type}</span> },
