@@ -201,7 +201,7 @@ def ticket_or_money_back(dossier: Dossier, terms: Terms) -> Iterator[Difference]
             yield from _confirmed(dossier, booking)
         case BookingStatus.EXPIRED | BookingStatus.CANCELLED:
             yield from _over(dossier, booking, terms)
-        case _ if terms.settled:
+        case _ if terms.settled and (payment is None or payment.status != PaymentStatus.IN_REVIEW):
             yield _stuck(dossier, booking.status, "wait until the hold ends, or the payment")
             return
     if terms.settled and payment is not None and payment.status not in AT_REST:

@@ -21,7 +21,8 @@ POLL_S = 0.5
 
 PENDING: Mapping[str, Mapping[str, str]] = {
     "booking": {
-        "unpaid bookings": "SELECT count(*) FROM bookings WHERE status IN ('pending_payment', 'payment_authorized')",
+        "unpaid bookings": """SELECT count(*) FROM bookings
+            WHERE status IN ('pending_payment', 'payment_authorized') AND id <> ALL($1::uuid[])""",
     },
     "payment": {
         "open payments": """SELECT count(*) FROM payments
@@ -40,6 +41,8 @@ PENDING: Mapping[str, Mapping[str, str]] = {
         "webhooks to send": "SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'",
     },
 }
+IN_REVIEW = "SELECT coalesce(array_agg(booking_id), '{}') FROM payments WHERE status = 'in_review'"
+"""Their bookings wait for a person, not for time."""
 WRITTEN = "SELECT type, count(*) AS total, count(published_at) AS published FROM outbox WHERE id >= $1 GROUP BY type"
 CONSUMED = "SELECT consumer, count(*) AS total FROM inbox WHERE event_id >= $1 GROUP BY consumer"
 
@@ -81,9 +84,10 @@ async def _pending(
     pending: dict[str, int] = {}
     written: Counter[str] = Counter()
     consumed: Counter[str] = Counter()
+    in_review = await databases["payment"].fetchval(IN_REVIEW)
     for service, database in databases.items():
         for what, sql in PENDING[service].items():
-            pending[what] = await database.fetchval(sql)
+            pending[what] = await database.fetchval(sql, *([in_review] if "$1" in sql else []))
         consumed.update({row["consumer"]: row["total"] for row in await database.fetch(CONSUMED, kept_since)})
         rows = await database.fetch(WRITTEN, kept_since)
         written.update({row["type"]: row["total"] for row in rows})

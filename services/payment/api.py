@@ -7,10 +7,13 @@ from uuid import UUID
 
 from chassis.auth import Holder, Refunder, Staff, holder_of
 from chassis.crypto import Sealer
+from chassis.csv_export import CsvResponse
 from chassis.db import Database, Tx
+from chassis.period import AskedPeriod
+from chassis.timeline import Timeline
 from fastapi import APIRouter, Depends, Query, Request
 
-from payment import reviews, service
+from payment import analytics, reads, reviews, service, timeline
 from payment.dispute_states import DisputeStatus
 from payment.domain import Status
 from payment.fraud import ReviewStatus, Rules
@@ -18,6 +21,7 @@ from payment.gateways import Gateway
 from payment.schemas import (
     Decision,
     DisputePage,
+    PaymentAnalytics,
     PaymentCreate,
     PaymentDetail,
     PaymentPage,
@@ -76,13 +80,27 @@ async def list_payments(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> PaymentPage:
     """Newest first."""
-    return await service.list_payments(tx, booking_id, status, cursor, limit)
+    return await reads.list_payments(tx, booking_id, status, cursor, limit)
+
+
+@router.get("/payments.csv", response_class=CsvResponse)
+async def export_payments(
+    database: Db, _: Staff, booking_id: UUID | None = None, status: Status | None = None
+) -> CsvResponse:
+    """The same payments as a file for a spreadsheet, at most 50,000."""
+    return await reads.export_payments(database, booking_id, status)
 
 
 @router.get("/payments/{payment_id}")
 async def read_payment(payment_id: UUID, holder: Holder, tx: Tx) -> PaymentDetail:
     """The payment as it is recorded; for staff with its refunds."""
     return await service.read_payment(tx, payment_id, holder)
+
+
+@router.get("/payments/{payment_id}/timeline")
+async def read_payment_timeline(payment_id: UUID, tx: Tx, _: Staff) -> Timeline:
+    """What happened to the payment, oldest first."""
+    return await timeline.read_timeline(tx, payment_id)
 
 
 @router.post("/payments/{payment_id}/sync")
@@ -102,7 +120,7 @@ async def list_disputes(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> DisputePage:
     """Newest first."""
-    return await service.list_disputes(tx, status, cursor, limit)
+    return await reads.list_disputes(tx, status, cursor, limit)
 
 
 @router.get("/payment-reviews")
@@ -131,3 +149,9 @@ async def reject_payment_review(
 ) -> ReviewRead:
     """Ends the payment: the buyer is not charged, or gets back in full what was captured."""
     return await reviews.reject(tx, sealer, asker, payment_id, body.note if body else None)
+
+
+@router.get("/analytics/payments")
+async def analyse_payments(tx: Tx, _: Staff, period: AskedPeriod) -> PaymentAnalytics:
+    """Money by day and by event, and what became of checkouts and attempts."""
+    return await analytics.payments(tx, period)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -142,6 +142,58 @@ class PaymentPage(BaseModel):
 
     payments: list[PaymentRead]
     next_cursor: UUID | None
+
+
+class MoneyOfDay(BaseModel):
+    """What was captured, given back and taken by banks on one day. `disputed_minor` is in the currency that the account settles in."""
+
+    day: date
+    currency: str
+    captured_minor: int
+    refunded_minor: int
+    disputed_minor: int
+
+
+class MoneyOfEvent(BaseModel):
+    """The same for one event, without disputes. `event_id` is absent for payments from before it was kept."""
+
+    event_id: UUID | None
+    currency: str
+    captured_minor: int
+    refunded_minor: int
+
+
+class Checkouts(BaseModel):
+    """What became of the payments that were opened."""
+
+    succeeded: int = 0
+    failed: int = 0
+    abandoned: int = 0
+    open: int = 0
+
+
+class Attempts(BaseModel):
+    """How often buyers tried to pay."""
+
+    succeeded: int
+    declined: int
+
+
+class DeclinesOfCode(BaseModel):
+    """How often attempts were declined with one of the provider's codes."""
+
+    code: str
+    count: int
+
+
+class PaymentAnalytics(BaseModel):
+    """Money by day and by event, as the ledger has it, and what became of checkouts."""
+
+    by_day: list[MoneyOfDay]
+    by_event: list[MoneyOfEvent]
+    checkouts: Checkouts
+    attempts: Attempts
+    declines: list[DeclinesOfCode]
 
 
 def shown(payment: Payment) -> PaymentRead:

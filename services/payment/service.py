@@ -19,7 +19,6 @@ from sqlmodel import col, select
 from payment import reviews
 from payment.advance import record_not_run, record_refusal, record_silence
 from payment.changes import Change
-from payment.dispute_states import DisputeStatus
 from payment.domain import AT_REST, CONFIRMABLE, Release, Status, Step, Wish, next_step
 from payment.fraud import DEFAULT, Rules
 from payment.gateways import Gateway, GatewayError, IntentView, NotRun, Order, Refused
@@ -28,7 +27,6 @@ from payment.intents import let_go, start_capture
 from payment.models import (
     LEASE,
     Attempt,
-    Dispute,
     FreeBooking,
     Operation,
     Payment,
@@ -38,13 +36,10 @@ from payment.models import (
     payment_of_booking,
 )
 from payment.schemas import (
-    DisputePage,
     PaymentDetail,
-    PaymentPage,
     PaymentRead,
     PaymentStarted,
     shown,
-    shown_dispute,
     shown_refund,
 )
 
@@ -307,35 +302,3 @@ async def read_payment(tx: Transaction, payment_id: UUID, asker: Principal) -> P
         detail.refunds = [shown_refund(refund) for refund in refunds]
         detail.disputed_minor = payment.disputed_minor
     return detail
-
-
-async def list_payments(
-    tx: Transaction, booking_id: UUID | None, status: Status | None, cursor: UUID | None, limit: int
-) -> PaymentPage:
-    """Newest first."""
-    query = select(Payment).order_by(col(Payment.id).desc()).limit(limit + 1)
-    if booking_id is not None:
-        query = query.where(Payment.booking_id == booking_id)
-    if status is not None:
-        query = query.where(Payment.status == status)
-    if cursor is not None:
-        query = query.where(Payment.id < cursor)
-    found = list(await tx.scalars(query))
-    page = found[:limit]
-    return PaymentPage(
-        payments=[shown(payment) for payment in page], next_cursor=page[-1].id if len(found) > limit else None
-    )
-
-
-async def list_disputes(tx: Transaction, status: DisputeStatus | None, cursor: UUID | None, limit: int) -> DisputePage:
-    """Newest first."""
-    query = select(Dispute).order_by(col(Dispute.id).desc()).limit(limit + 1)
-    if status is not None:
-        query = query.where(Dispute.status == status)
-    if cursor is not None:
-        query = query.where(Dispute.id < cursor)
-    found = list(await tx.scalars(query))
-    page = found[:limit]
-    return DisputePage(
-        disputes=[shown_dispute(dispute) for dispute in page], next_cursor=page[-1].id if len(found) > limit else None
-    )

@@ -9,14 +9,17 @@ from uuid import UUID
 
 from chassis.auth import Auth, Holder, Manager, Principal, Refunder, Staff, holder_of
 from chassis.crypto import Sealer
-from chassis.db import Tx
+from chassis.csv_export import CsvResponse
+from chassis.db import Database, Tx
 from chassis.errors import NotFound, Problem, Unauthorized
 from chassis.idempotency import Idempotent
+from chassis.period import AskedPeriod
+from chassis.timeline import Timeline
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 
-from refund import page, policies, reads, staff, status
+from refund import analytics, lists, page, policies, reads, staff, status, timeline
 from refund.domain import Status
 from refund.schemas import (
     Evidence,
@@ -26,6 +29,7 @@ from refund.schemas import (
     PolicyHistory,
     PolicyRead,
     Quote,
+    RefundAnalytics,
     RefundDetail,
     RefundPage,
     RefundRequest,
@@ -147,27 +151,52 @@ async def settle_refund(refund_id: UUID, body: Evidence, asker: Manager, sealer:
     return await staff.settle_refund(tx, sealer, asker, refund_id, body)
 
 
+async def _filtered(
+    status: Annotated[list[Status] | None, Query(max_length=len(Status))] = None,
+    booking_id: UUID | None = None,
+    event_id: UUID | None = None,
+) -> lists.Filters:
+    return lists.Filters(tuple(status or ()), booking_id, event_id)
+
+
+Filtered = Annotated[lists.Filters, Depends(_filtered)]
+
+
 @router.get("/refunds")
 async def list_refunds(
     _: Staff,
     tx: Tx,
-    *,
-    status: Status | None = None,
-    booking_id: UUID | None = None,
-    event_id: UUID | None = None,
+    filters: Filtered,
     cursor: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> RefundPage:
-    """Refunds, newest first. Those that failed are the work list of staff."""
-    return await reads.list_refunds(
-        tx, status=status, booking_id=booking_id, event_id=event_id, cursor=cursor, limit=limit
-    )
+    """Refunds in any of the statuses, newest first. Those that failed are the work list of staff."""
+    return await lists.list_refunds(tx, filters, cursor, limit)
+
+
+@router.get("/refunds.csv", response_class=CsvResponse)
+async def export_refunds(_: Staff, request: Request, filters: Filtered) -> CsvResponse:
+    """The same refunds as a file for a spreadsheet, at most 50,000."""
+    database: Database = request.app.state.database
+    return await lists.export_refunds(database, filters)
+
+
+@router.get("/analytics/refunds")
+async def analyse_refunds(tx: Tx, _: Staff, period: AskedPeriod) -> RefundAnalytics:
+    """Refunds by reason, by the policy's percentage and by day."""
+    return await analytics.refunds(tx, period)
 
 
 @router.get("/refunds/{refund_id}")
 async def read_refund(refund_id: UUID, asker: Holder, sealer: Seals, tx: Tx) -> RefundDetail:
     """A refund with the trace of its decision."""
     return await reads.read_refund(tx, sealer, asker, refund_id)
+
+
+@router.get("/refunds/{refund_id}/timeline")
+async def read_refund_timeline(refund_id: UUID, tx: Tx, _: Staff) -> Timeline:
+    """What happened to the refund, oldest first."""
+    return await timeline.read_timeline(tx, refund_id)
 
 
 @router.get("/refund-policies/{policy_id}")

@@ -8,17 +8,17 @@ from uuid import UUID
 
 from chassis.auth import Principal, Role
 from chassis.crypto import Sealer
-from chassis.db import Transaction, table
+from chassis.db import Transaction
 from chassis.errors import Conflict, Invalid, NotFound
 from contracts.money import Money
 from pydantic import TypeAdapter
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from refund.cases import case_of, given_refunds, lines_at_the_end, read_booking
-from refund.domain import PAID_BACK, Decision, Ground, Status, decide
+from refund.domain import PAID_BACK, Decision, Ground, decide
 from refund.models import Booking, Refund
 from refund.policy import local
-from refund.schemas import Quote, QuoteState, RefundDetail, RefundPage, RefundSummary
+from refund.schemas import Quote, QuoteState, RefundDetail, RefundSummary
 
 TRACE = TypeAdapter(Decision)
 """Reads and writes the trace of a decision as JSON."""
@@ -89,33 +89,6 @@ async def read_refund(tx: Transaction, sealer: Sealer, asker: Principal, refund_
     return detail_of(refund, sealer, asker)
 
 
-async def list_refunds(
-    tx: Transaction,
-    *,
-    status: Status | None,
-    booking_id: UUID | None,
-    event_id: UUID | None,
-    cursor: UUID | None,
-    limit: int,
-) -> RefundPage:
-    """Refunds, newest first: their ids are ordered by time."""
-    refunds, bookings = table(Refund), table(Booking)
-    query = select(refunds).order_by(refunds.c.id.desc()).limit(limit + 1)
-    if status is not None:
-        query = query.where(refunds.c.status == status)
-    if booking_id is not None:
-        query = query.where(refunds.c.booking_id == booking_id)
-    if event_id is not None:
-        query = query.where(
-            refunds.c.booking_id.in_(select(bookings.c.booking_id).where(bookings.c.event_id == event_id))
-        )
-    if cursor is not None:
-        query = query.where(refunds.c.id < cursor)
-    found = (await tx.execute(query)).all()
-    items = [_summary(refund) for refund in found[:limit]]
-    return RefundPage(items=items, next_cursor=items[-1].id if len(found) > limit else None)
-
-
 def _quote_state(booking: Booking) -> QuoteState:
     if booking.cancelled_by is not None:
         return "cancelled"
@@ -124,7 +97,8 @@ def _quote_state(booking: Booking) -> QuoteState:
     return "unpaid" if booking.captured_minor is None else "paid"
 
 
-def _summary(refund: Row[Any] | Refund) -> RefundSummary:
+def summary_of(refund: Row[Any] | Refund) -> RefundSummary:
+    """The refund as it stands in a list."""
     return RefundSummary(
         id=refund.id,
         booking_id=refund.booking_id,
@@ -155,4 +129,4 @@ def detail_of(refund: Refund, sealer: Sealer, asker: Principal) -> RefundDetail:
         }
     if asker.has(Role.REFUNDER) and refund.payout_details:
         shown["payout_details"] = sealer.unseal_json(refund.payout_details, SEALED_PAYOUT)
-    return RefundDetail(**_summary(refund).model_dump(), **shown)
+    return RefundDetail(**summary_of(refund).model_dump(), **shown)

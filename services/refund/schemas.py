@@ -249,3 +249,39 @@ class MoneyStatus(BaseModel):
     refunded: Money
     pending: Money
     refunds: list[RefundStep]
+
+
+class RefundsOfReason(BaseModel):
+    """Refunds that were asked for, by their reason. `completed_minor` has reached the buyers since."""
+
+    reason: str
+    currency: str
+    count: int
+    amount_minor: int
+    completed_minor: int
+
+
+class RefundsOfTier(BaseModel):
+    """Refunds by a policy, by the percentage that it gave."""
+
+    percent: int
+    currency: str
+    count: int
+    amount_minor: int
+
+
+class RefundsOfDay(BaseModel):
+    """What was asked for on one day, and what reached buyers on it."""
+
+    day: date
+    currency: str
+    requested_minor: int
+    completed_minor: int
+
+
+class RefundAnalytics(BaseModel):
+    """Refunds by reason, by the policy's percentage and by day."""
+
+    by_reason: list[RefundsOfReason]
+    by_tier: list[RefundsOfTier]
+    by_day: list[RefundsOfDay]

@@ -28,6 +28,7 @@ from ops.verify.records import (
     ProviderDispute,
     ProviderRefund,
     Refund,
+    RefundBooking,
     Terms,
     Told,
 )
@@ -304,3 +305,61 @@ def test_a_booking_shows_what_staff_settled_as_given_back(refunded_minor: int, f
     assert dossier.booking is not None
     dossier.booking = replace(dossier.booking, refunded_minor=refunded_minor)
     assert [each.kind for each in in_money(dossier, LIVE, "M3")] == found
+
+
+def reviewed(status: str, booking_status: str = "expired", **facts: object) -> Dossier:
+    """A payment that a person looked at; nothing was captured."""
+    dossier = paid()
+    assert dossier.booking is not None
+    assert dossier.payment is not None
+    dossier.entries = []
+    dossier.booking = replace(dossier.booking, status=booking_status, told=told("booking.placed.v1"), confirmed_at=None)
+    values = {"status": status, "captured_minor": 0, "told": told("payment.held-for-review.v1")} | facts
+    dossier.payment = replace(dossier.payment, **values)
+    known = (dossier.booking_id, A_MINUTE_AGO, 5000, "EUR", {"tiers": []}, [], None, None, None, None, None, None)
+    dossier.refund_booking = RefundBooking(*known, promised_minor=0, unavailable_minor=0)
+    return dossier
+
+
+@pytest.mark.parametrize("booking_status", ["expired", "payment_authorized", "pending_payment"])
+def test_a_payment_may_be_in_review_for_as_long_as_a_person_takes(booking_status: str) -> None:
+    dossier = reviewed("in_review", booking_status)
+    assert list(in_money(dossier, SETTLED, "M1", "M2", "M3", "M4", "M5")) == []
+    assert list(provider.Compared(shown(dossier, "requires_capture")).dossier(dossier, SETTLED)) == []
+    assert dossier.payment is not None
+    must, _ = people.expected_mails(dossier)
+    assert must == {("staff_payment_review", f"payment/{dossier.payment.id}/1")}
+    dossier.payment = replace(dossier.payment, status="authorized")
+    assert [each.kind for each in in_money(dossier, SETTLED, "M3")] == ["STUCK"]
+
+
+@pytest.mark.parametrize(("back", "found"), [(5000, []), (0, ["AMOUNT"])])
+def test_what_was_captured_of_a_rejected_payment_goes_back_without_a_decision_of_refund(
+    back: int, found: list[str]
+) -> None:
+    told_of_it = [Told(1, "payment.held-for-review.v1", None), Told(2, "payment.failed.v1", "rejected_in_review")]
+    dossier = reviewed(
+        "succeeded", captured_minor=5000, refunded_minor=back, release_reason="review_rejected", told=told_of_it
+    )
+    assert dossier.payment is not None
+    refund = PaymentRefund(
+        new_id(),
+        dossier.payment.id,
+        dossier.booking_id,
+        5000,
+        "EUR",
+        "review_rejected",
+        "succeeded",
+        "re_1",
+        A_MINUTE_AGO,
+    )
+    post(dossier, "captured", ("provider:EUR", 5000), ("revenue", -5000))
+    dossier.payment_refunds = [refund]
+    if back:
+        post(dossier, "refund_started", ("refunds", 5000), (f"clearing:{refund.id}", -5000), refund_id=refund.id)
+        post(dossier, "refunded", (f"clearing:{refund.id}", 5000), ("provider:EUR", -5000), refund_id=refund.id)
+    assert [each.kind for each in in_money(dossier, SETTLED, "M3")] == found
+    at_provider = ProviderRefund("re_1", "pi_1", str(refund.id), str(new_id()), "succeeded", 5000, "EUR")
+    assert list(provider.Compared(shown(dossier, "succeeded", at_provider)).dossier(dossier, SETTLED)) == []
+    must, _ = people.expected_mails(dossier)
+    assert ("payment_rejected", f"payment/{dossier.payment.id}/2") in must

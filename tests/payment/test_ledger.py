@@ -58,7 +58,7 @@ def test_every_posting_sums_to_zero_in_its_currency(amount: int, currency: str, 
     for posting in (
         ledger.capture_started(payment, uuid4()),
         ledger.capture_released(payment, "x"),
-        ledger.captured(payment, "x"),
+        ledger.captured(payment, "x", payment.amount),
         ledger.fee("x", Money(data.draw(AMOUNTS), data.draw(CURRENCIES))),
         ledger.refund_started(refund, uuid4()),
         ledger.refund_released(refund, "x"),
@@ -85,13 +85,13 @@ def test_what_ends_leaves_nothing_in_clearing(amount: int, currency: str) -> Non
     refund = a_refund(payment, amount)
     started, back = ledger.capture_started(payment, uuid4()), ledger.refund_started(refund, uuid4())
     provider = f"provider:{currency}"
-    assert balances(started, ledger.captured(payment, "x")) == {provider: amount, "revenue": -amount}
+    assert balances(started, ledger.captured(payment, "x", payment.amount)) == {provider: amount, "revenue": -amount}
     assert balances(started, ledger.capture_released(payment, "x")) == {}
     assert balances(back, ledger.refunded(refund, "x")) == {"refunds": amount, provider: -amount}
     assert balances(back, ledger.refund_released(refund, "x")) == {}
     assert balances(back, ledger.refunded(refund, "x"), ledger.refund_reversed(refund, "x")) == {}
     at_once = a_payment(amount, currency, 0)
-    assert balances(ledger.captured(at_once, "x")) == {provider: amount, "revenue": -amount}
+    assert balances(ledger.captured(at_once, "x", at_once.amount)) == {provider: amount, "revenue": -amount}
 
 
 ENTRY = """

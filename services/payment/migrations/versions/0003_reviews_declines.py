@@ -27,7 +27,7 @@ def payments() -> None:
                 ('seats_unavailable', 'booking_expired', 'booking_cancelled', 'too_many_declines', 'review_rejected')),
             DROP CONSTRAINT payments_check,
             ADD CONSTRAINT captured_in_full CHECK (captured_minor IN (0, amount_minor)
-                OR (release_reason = 'review_rejected' AND captured_minor > 0))
+                OR (release_reason IS NOT DISTINCT FROM 'review_rejected' AND captured_minor > 0))
         """
     )
 
