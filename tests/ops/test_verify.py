@@ -47,6 +47,19 @@ async def test_every_corruption_is_found_and_nothing_stays(settings: Settings, e
     assert await execute("payment", "SELECT 1 FROM payments") == []
 
 
+async def test_how_to_reach_an_organiser_is_no_leak(settings: Settings, execute: Execute) -> None:
+    """The description of an event is for everybody; any other text of the same row is looked through."""
+    insert = """
+        INSERT INTO events (id, name, venue, local_start, local_end, timezone, starts_at, ends_at, currency, refund_policy, created_at,
+                            description)
+        VALUES ($1, 'Tosca', $2, '2031-01-01', '2031-01-02', 'UTC', '2031-01-01', '2031-01-02', 'EUR', '{}', now(), $3)"""
+    await execute("booking", insert, new_id(), "Oper", "Ask box.office@opera.example")
+    assert (await look(settings)).differences == []
+    await execute("booking", insert, new_id(), "at jo@example.com", None)
+    assert [found.check for found in (await look(settings)).differences] == ["X4"]
+    await execute("booking", "DELETE FROM events")
+
+
 async def test_every_invariant_has_a_corruption() -> None:
     assert {corruption.check for corruption in CORRUPTIONS} == set(CHECKS)
 
