@@ -43,6 +43,7 @@ export function Filter({ label, value, onChange, of }: FilterProps) {
   return (
     <NativeSelect
       size="xs"
+      style={{ alignSelf: "flex-start" }}
       aria-label={label}
       value={value ?? ""}
       onChange={(event) => onChange(event.currentTarget.value)}
