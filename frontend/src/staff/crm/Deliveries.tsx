@@ -68,7 +68,7 @@ export function Deliveries() {
   return (
     <Page
       title={endpoint ? `Deliveries to ${endpoint.url}` : "Deliveries"}
-      back={{ to: "/staff/crm", label: "CRM endpoints" }}
+      {...(manages && { back: { to: "/staff/crm", label: "CRM endpoints" } })}
     >
       <Filter label="Status" value={filters.status} onChange={(value) => narrow("status", value)} of={STATUSES} />
       <Pages

@@ -17,7 +17,7 @@ type AskProps<Answer> = {
   children?: ReactNode;
 };
 
-/** The form of a dialog: asks the API, says what it refuses, and has everything on the page look again afterwards. */
+/** The form of a dialog: asks the API, says what it refuses, and has everything on the page look again afterwards, done or refused. */
 export function Ask<Answer>({ submit, color, disabled, ask, done, onClose, children }: AskProps<Answer>) {
   const [key] = useState(() => crypto.randomUUID());
   const queries = useQueryClient();
@@ -25,8 +25,8 @@ export function Ask<Answer>({ submit, color, disabled, ask, done, onClose, child
     mutationFn: (fields: FormData) => ask(key, fields),
     onSuccess: () => {
       if (!done) onClose();
-      return queries.invalidateQueries();
     },
+    onSettled: () => queries.invalidateQueries(),
   });
   if (done && asking.data !== undefined) {
     return (
@@ -74,6 +74,7 @@ export function Action<Answer>({ label, title, size, color, ...form }: ActionPro
         {label}
       </Button>
       <Modal
+        closeOnClickOutside={false}
         opened={opened}
         onClose={close}
         title={title}

@@ -33,7 +33,7 @@ export function told(service: Service, id: string, items: Told[] = [], to?: stri
     service,
     what: words(what),
     by,
-    more: inWords(detail),
+    more: inWords({ ...detail, booking_id: null }),
     ...(to && { to }),
   }));
 }
@@ -70,17 +70,23 @@ export function inWords(detail: Record<string, unknown>): string {
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const CODE = /^[a-z0-9_]+$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
 
 function read(value: unknown): string {
   if (Array.isArray(value)) return value.map(read).join(" and ");
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "string")
-    return UUID.test(value) ? `…${value.slice(-8)}` : INSTANT.test(value) ? short(value) : value;
+  if (typeof value === "string") return readText(value);
   if (typeof value === "object" && value !== null) {
     return "amount_minor" in value && "currency" in value
       ? money(value as Money)
       : inWords(value as Record<string, unknown>);
   }
   return String(value);
+}
+
+function readText(text: string): string {
+  if (UUID.test(text)) return `…${text.slice(-8)}`;
+  if (INSTANT.test(text)) return short(text);
+  return CODE.test(text) ? words(text) : text;
 }

@@ -67,7 +67,7 @@ export function RefundForm({ booking, refunds, quote, onClose }: Props) {
         <Policy quote={quote} />
       </section>
       <Radio.Group label="How much" value={how} onChange={(value) => setHow(value as How)}>
-        <Stack gap={6} mt={4}>
+        <Stack gap="xs" mt={4}>
           {suggested > 0 && (
             <Radio size="xs" value="suggested" label={`What the policy gives: ${money(quote.amount)}`} />
           )}
