@@ -29,9 +29,11 @@ const COLUMNS: Column<DeliveryOut>[] = [
     cell: ({ last_status, last_error, attempts }) => (
       <>
         {[last_status, last_error].filter(Boolean).join(": ")}
-        <Text size="xs" c="dimmed">
-          {attempts === 1 ? "1 attempt" : `${attempts} attempts`}
-        </Text>
+        {attempts > 1 && (
+          <Text size="xs" c="dimmed">
+            {attempts} attempts
+          </Text>
+        )}
       </>
     ),
     wide: true,

@@ -122,7 +122,10 @@ function Created({ endpoint }: { endpoint: EndpointCreated }) {
   return (
     <Stack gap="xs">
       <Text size="sm">{endpoint.url} is told from now on.</Text>
-      <Alert color="yellow" title="Keep this secret now: it is not shown again">
+      <Alert color="yellow">
+        <Text size="sm" fw={700}>
+          Keep this secret now: it is not shown again.
+        </Text>
         <Copyable text={endpoint.secret} what="the secret" />
       </Alert>
     </Stack>

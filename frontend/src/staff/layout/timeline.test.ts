@@ -1,5 +1,8 @@
+import i18next from "i18next";
 import { describe, expect, test } from "vitest";
 import { inWords, merged, told } from "./timeline";
+
+i18next.init({ lng: "en" });
 
 const at = (second: number) => `2027-01-01T10:00:0${second}.000Z`;
 
