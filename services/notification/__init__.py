@@ -3,7 +3,7 @@
 owns       bookings (what a mail needs to know), moved_events, messages, webhook_endpoints, webhook_deliveries
 publishes  nothing
 consumes   BookingPlaced BookingConfirmed BookingExpired BookingCancelled TicketsCancelled EventRescheduled
-           PaymentAttemptFailed PaymentVoided DisputeOpened DisputeClosed
+           PaymentAttemptFailed PaymentFailed PaymentHeldForReview PaymentVoided DisputeOpened DisputeClosed
            RefundCompleted RefundFailed RefundDeclined RefundAwaitingApproval RefundSettledManually
            RefundCampaignStarted RefundCampaignFinished
 

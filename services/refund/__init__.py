@@ -15,6 +15,7 @@ Consumes    of booking: BookingPlaced, BookingConfirmed, BookingCancelled, Ticke
     outcomes   what payment says became of a refund
     campaign   a cancelled event's bookings as items; campaign_run: refunds them at a pace; campaign_rules: what is shown of it, pure;
                campaign_reads, campaign_report, campaign_stream: progress, items, CSV
+    lists      refunds as pages and as files; analytics, timeline: figures, and what happened to one of them
     reads      quotes and refunds; status, page: "where is my money"; watch: what has no outcome
 
 It calls no provider and writes no balance: payment alone does.

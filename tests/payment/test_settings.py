@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from chassis.settings import load
+from payment.fraud import Rules
 from payment.settings import Settings
 
 GOOD = {
@@ -36,6 +37,15 @@ def test_two_secrets_while_rotating() -> None:
     assert "whsec" not in repr(settings)
 
 
+def test_which_payments_wait_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    assert load(Settings).review_rules == Rules({}, 5)
+    monkeypatch.setenv("PAYMENT_REVIEW_ABOVE_MINOR", '{"EUR": 50000, "JPY": 0}')
+    monkeypatch.setenv("PAYMENT_REVIEW_DECLINES", "3")
+    assert load(Settings).review_rules == Rules({"EUR": 50_000, "JPY": 0}, 3)
+
+
 def test_live_keys_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in LIVE.items():
         monkeypatch.setenv(name, value)
@@ -54,6 +64,9 @@ def test_live_keys_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
         (GOOD, "PAYMENT_STRIPE_WEBHOOK_SECRETS", ""),
         (GOOD, "PAYMENT_STRIPE_WEBHOOK_SECRETS", "whsec_new,"),
         (GOOD, "PAYMENT_STRIPE_WEBHOOK_SECRETS", "wh_0123456789"),
+        (GOOD, "PAYMENT_REVIEW_ABOVE_MINOR", '{"XXX": 1}'),
+        (GOOD, "PAYMENT_REVIEW_ABOVE_MINOR", '{"EUR": -1}'),
+        (GOOD, "PAYMENT_REVIEW_DECLINES", "0"),
         (LIVE, "PAYMENT_STRIPE_API_KEY", "sk_test_0123456789"),
         (LIVE, "PAYMENT_STRIPE_PUBLISHABLE_KEY", "pk_test_0123456789"),
         (LIVE, "PAYMENT_STRIPE_API_BASE", "http://127.0.0.1:1"),

@@ -306,7 +306,8 @@ async def test_lists_are_paged_newest_first_and_filtered(refund: Running) -> Non
 @pytest.mark.parametrize("wrong", [{"status": "gone"}, {"limit": "0"}, {"limit": "201"}, {"cursor": "x"}])
 async def test_a_wrong_filter_is_named(refund: Running, wrong: dict[str, str]) -> None:
     answer = await refund.client.get("/refunds", params=wrong, headers=refund.staff("viewer"))
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, next(iter(wrong)))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"].partition(".")[0] == next(iter(wrong))
 
 
 async def test_whole_unit_currencies_are_refunded_in_whole_units(refund: Running) -> None:
