@@ -119,7 +119,7 @@ async def change_event(tx: Transaction, manager: Principal, event_id: UUID, body
             full_refund_until=changed["full_refund_until"],
         )
         await tx.execute(outbox.with_events(tx, statement.values(changed), moved))
-    added = await ticket_types.change(tx, event, body.ticket_types)
+    added = await ticket_types.change_types(tx, event, body.ticket_types)
     await audit.record(
         tx,
         actor=manager.subject,

@@ -18,7 +18,7 @@ NEEDED = ("name", "price_minor", "capacity")
 """What a new type must say."""
 
 
-async def change(tx: Transaction, event: Event, changes: Sequence[TicketTypeChange]) -> list[TicketType]:
+async def change_types(tx: Transaction, event: Event, changes: Sequence[TicketTypeChange]) -> list[TicketType]:
     """Changes types and adds new ones, which are returned. Locks the types in the order in which sales do."""
     if not changes:
         return []
