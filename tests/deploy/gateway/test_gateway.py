@@ -42,6 +42,7 @@ STREAMS = ("/api/bookings/1/stream", "/api/refund-campaigns/1/stream")
         ("/api/refunds.csv", "refund", "/refunds.csv"),
         ("/api/notifications", "notification", "/notifications"),
         ("/api/webhook-endpoints/1/deliveries", "notification", "/webhook-endpoints/1/deliveries"),
+        ("/api/webhook-deliveries", "notification", "/webhook-deliveries"),
     ],
 )
 async def test_a_path_reaches_the_service_that_owns_it(

@@ -46,7 +46,6 @@ async def new_visitor(stack: Stack, browser: Browser, request: pytest.FixtureReq
         return visitor
 
     yield make
-    PICTURES.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
     for number, visitor in enumerate(visitors):
         for position, page in enumerate(visitor.context.pages):

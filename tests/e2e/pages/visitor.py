@@ -15,7 +15,7 @@ CARD_WITH_3DS = "4000002760003184"
 DECLINED = "4000000000009995"
 """Published test cards: docs.stripe.com/testing."""
 
-AXE = Path("frontend/node_modules/axe-core/axe.min.js")
+AXE = Path("frontend/node_modules/axe-core/axe.min.js").read_text()
 
 EXPECTED_IN_CONSOLE = re.compile(r"Failed to load resource|net::ERR")
 """Chromium notes each answer that is no success; what the page makes of it is the tests' to see."""
@@ -111,7 +111,7 @@ class Visitor:
 
     async def violations(self) -> list[str]:
         """What axe finds that is serious or worse (WCAG 2.2 AA), by rule and place."""
-        await self.page.evaluate(AXE.read_text())
+        await self.page.evaluate(AXE)
         found = await self.page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
         return [
             f"{violation['id']}: {', '.join(str(node['target']) for node in violation['nodes'])}"

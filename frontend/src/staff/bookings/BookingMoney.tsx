@@ -19,10 +19,10 @@ export function BookingMoney({ payments, refunds, quote }: Props) {
   return (
     <Part title="Money">
       <Stack gap="sm">
-        <Known query={quote} missing="Refund has not heard of this booking yet.">
+        <Known query={quote} what="The sum of it" missing="Refund has not heard of this booking yet.">
           {(found) => <Figures quote={found} />}
         </Known>
-        <Known query={payments}>
+        <Known query={payments} what="What payment records">
           {(found) => (
             <Rows
               label="Payments"
@@ -32,7 +32,7 @@ export function BookingMoney({ payments, refunds, quote }: Props) {
             />
           )}
         </Known>
-        <Known query={refunds}>
+        <Known query={refunds} what="What refund records">
           {({ items }) => (
             <Rows
               label="Refunds"

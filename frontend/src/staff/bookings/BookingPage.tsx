@@ -111,6 +111,12 @@ function BookingFacts({ booking }: { booking: BookingRead }) {
               {event.name}
             </Anchor>
           ),
+          Total: (
+            <>
+              <Amount of={booking.total} />, tax of{" "}
+              <Amount of={{ ...booking.total, amount_minor: booking.tax_minor }} /> in it
+            </>
+          ),
           Venue: event.venue,
           Starts: <When at={event.starts_at} zone={event.timezone} />,
           Placed: <When at={booking.placed_at} seconds />,
@@ -156,21 +162,11 @@ function ticketColumns(currency: string): Column<TicketRead>[] {
         </Group>
       ),
     },
-    { head: "Code", cell: ({ code }) => code && <Copyable text={code} what="the ticket's code" />, wide: true },
+    { head: "Code", cell: ({ code }) => code && <Copyable text={code} what="the ticket's code" /> },
     {
       head: "Price",
       cell: ({ gross_minor }) => <Amount of={{ amount_minor: gross_minor, currency }} />,
       numeric: true,
-    },
-    {
-      head: "Tax in it",
-      cell: ({ tax_minor, tax_rate_bp }) => (
-        <>
-          <Amount of={{ amount_minor: tax_minor, currency }} dimmed /> ({tax_rate_bp / 100} %)
-        </>
-      ),
-      numeric: true,
-      wide: true,
     },
   ];
 }

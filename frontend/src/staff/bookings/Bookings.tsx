@@ -5,14 +5,14 @@ import type { BookingSummary, ListBookingsData, Status } from "../../api/generat
 import { listBookingsInfiniteOptions, listEventsOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Amount } from "../layout/Amount";
 import { Csv } from "../layout/Csv";
-import { Filter, Search, useFilters } from "../layout/filters";
+import { every, Filter, Search, useFilters } from "../layout/filters";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import type { Column } from "../layout/Rows";
 import { StatusBadge } from "../layout/StatusBadge";
 import { short, When } from "../layout/When";
 
-const STATUSES: Status[] = ["pending_payment", "payment_authorized", "confirmed", "expired", "cancelled"];
+const STATUSES = every<Status>({ pending_payment: 1, payment_authorized: 1, confirmed: 1, expired: 1, cancelled: 1 });
 
 const COLUMNS: Column<BookingSummary>[] = [
   {

@@ -27,7 +27,7 @@ export function CancelAction({ booking }: { booking: BookingRead }) {
     <Action
       label="Cancel for the customer"
       title="Cancel for the customer"
-      submit="Cancel"
+      submit={isConfirmed(booking) ? "Cancel these tickets" : "Cancel the booking"}
       color="red"
       ask={ask}
       size="lg"
@@ -58,7 +58,7 @@ function Tickets({ booking }: { booking: BookingRead }) {
   return (
     <>
       <Checkbox.Group label="Tickets that are cancelled" value={chosen} onChange={setChosen}>
-        <Stack gap={4} mt={4}>
+        <Stack gap="xs" mt={4}>
           {left.map(({ id, name, gross_minor }) => (
             <Checkbox
               key={id}

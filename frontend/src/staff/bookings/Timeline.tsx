@@ -2,8 +2,13 @@ import { Stack, Text } from "@mantine/core";
 import { type UseQueryResult, useQueries, useQuery } from "@tanstack/react-query";
 import { Problem } from "../../api/client";
 import type { PaymentRead, RefundSummary } from "../../api/generated";
-import { listNotificationsOptions } from "../../api/generated/@tanstack/react-query.gen";
-import { deliveriesOf, type Timeline as Told, timelineOptions } from "../coming";
+import {
+  listDeliveriesOfBookingOptions,
+  listNotificationsOptions,
+  readPaymentTimelineOptions,
+  readRefundTimelineOptions,
+  readTimelineOptions,
+} from "../../api/generated/@tanstack/react-query.gen";
 import { Entries } from "../layout/Entries";
 import { Away } from "../layout/Known";
 import { LIVE } from "../layout/live";
@@ -17,23 +22,29 @@ type Props = {
 
 /** All that happened to a booking, in whichever service. One that is away leaves a note in place of its entries. */
 export function Timeline({ bookingId, payments, refunds }: Props) {
-  const booking = useQuery({ ...timelineOptions("bookings", bookingId), ...LIVE });
+  const booking = useQuery({ ...readTimelineOptions({ path: { booking_id: bookingId } }), ...LIVE });
   const mails = useQuery({ ...listNotificationsOptions({ query: { booking_id: bookingId } }), ...LIVE });
-  const deliveries = useQuery({ ...deliveriesOf(bookingId), ...LIVE });
-  const paid = useTimelines("payments", payments.data?.payments ?? []);
-  const given = useTimelines("refunds", refunds.data?.items ?? []);
+  const deliveries = useQuery({ ...listDeliveriesOfBookingOptions({ query: { booking_id: bookingId } }), ...LIVE });
+  const paymentIds = (payments.data?.payments ?? []).map(({ id }) => id);
+  const refundIds = (refunds.data?.items ?? []).map(({ id }) => id);
+  const paid = useQueries({
+    queries: paymentIds.map((id) => ({ ...readPaymentTimelineOptions({ path: { payment_id: id } }), ...LIVE })),
+  });
+  const given = useQueries({
+    queries: refundIds.map((id) => ({ ...readRefundTimelineOptions({ path: { refund_id: id } }), ...LIVE })),
+  });
 
   const asked: Record<Service, UseQueryResult<unknown, unknown>[]> = {
     booking: [booking],
-    payment: [payments, ...paid.map(({ query }) => query)],
-    refund: [refunds, ...given.map(({ query }) => query)],
+    payment: [payments, ...paid],
+    refund: [refunds, ...given],
     mail: [mails],
     CRM: [deliveries],
   };
   const entries = merged([
-    ...told("booking", bookingId, booking.data?.items ?? []),
-    ...paid.flatMap(({ id, query }) => told("payment", id, query.data?.items ?? [], `/staff/payments/${id}`)),
-    ...given.flatMap(({ id, query }) => told("refund", id, query.data?.items ?? [], `/staff/refunds/${id}`)),
+    ...told("booking", bookingId, booking.data?.items),
+    ...paymentIds.flatMap((id, index) => told("payment", id, paid[index]?.data?.items, `/staff/payments/${id}`)),
+    ...refundIds.flatMap((id, index) => told("refund", id, given[index]?.data?.items, `/staff/refunds/${id}`)),
     ...(mails.data?.items ?? []).map(mailed),
     ...(deliveries.data?.items ?? []).map(delivered),
   ]);
@@ -60,13 +71,3 @@ export function Timeline({ bookingId, payments, refunds }: Props) {
 /** What a service does not know yet is no outage. */
 const isAway = ({ failureReason: why }: UseQueryResult<unknown, unknown>) =>
   why != null && !(why instanceof Problem && why.status === 404);
-
-function useTimelines(of: "payments" | "refunds", those: { id: string }[]) {
-  const queries: UseQueryResult<Told, unknown>[] = useQueries({
-    queries: those.map(({ id }) => ({ ...timelineOptions(of, id), ...LIVE })),
-  });
-  return those.flatMap(({ id }, index) => {
-    const query = queries[index];
-    return query ? [{ id, query }] : [];
-  });
-}

@@ -5,7 +5,7 @@ import { onceOnly } from "../../api/client";
 import { type DeliveryOut, type DeliveryStatus, type ListDeliveriesData, redeliver } from "../../api/generated";
 import { listDeliveriesInfiniteOptions, listEndpointsOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Action } from "../layout/Ask";
-import { Filter, useFilters } from "../layout/filters";
+import { every, Filter, useFilters } from "../layout/filters";
 import { WORK } from "../layout/live";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
@@ -15,7 +15,7 @@ import { StatusBadge } from "../layout/StatusBadge";
 import { When } from "../layout/When";
 import { useMay } from "../who";
 
-const STATUSES: DeliveryStatus[] = ["pending", "delivered", "failed"];
+const STATUSES = every<DeliveryStatus>({ pending: 1, delivered: 1, failed: 1 });
 
 const COLUMNS: Column<DeliveryOut>[] = [
   { head: "Event", cell: ({ type, webhook_id }) => <span title={webhook_id}>{type}</span> },
@@ -29,9 +29,11 @@ const COLUMNS: Column<DeliveryOut>[] = [
     cell: ({ last_status, last_error, attempts }) => (
       <>
         {[last_status, last_error].filter(Boolean).join(": ")}
-        <Text size="xs" c="dimmed">
-          {attempts === 1 ? "1 attempt" : `${attempts} attempts`}
-        </Text>
+        {attempts > 1 && (
+          <Text size="xs" c="dimmed">
+            {attempts} attempts
+          </Text>
+        )}
       </>
     ),
     wide: true,
@@ -68,7 +70,7 @@ export function Deliveries() {
   return (
     <Page
       title={endpoint ? `Deliveries to ${endpoint.url}` : "Deliveries"}
-      back={{ to: "/staff/crm", label: "CRM endpoints" }}
+      {...(manages && { back: { to: "/staff/crm", label: "CRM endpoints" } })}
     >
       <Filter label="Status" value={filters.status} onChange={(value) => narrow("status", value)} of={STATUSES} />
       <Pages

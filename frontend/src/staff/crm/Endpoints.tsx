@@ -2,9 +2,14 @@ import { Alert, Anchor, Group, Stack, Text, Textarea, TextInput } from "@mantine
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { onceOnly } from "../../api/client";
-import { type EndpointCreated, type EndpointOut, registerEndpoint, removeEndpoint } from "../../api/generated";
+import {
+  type EndpointCreated,
+  type EndpointOut,
+  enableEndpoint,
+  registerEndpoint,
+  removeEndpoint,
+} from "../../api/generated";
 import { listEndpointsOptions } from "../../api/generated/@tanstack/react-query.gen";
-import { post } from "../coming";
 import { Action } from "../layout/Ask";
 import { Copyable } from "../layout/Copyable";
 import { Known } from "../layout/Known";
@@ -117,7 +122,10 @@ function Created({ endpoint }: { endpoint: EndpointCreated }) {
   return (
     <Stack gap="xs">
       <Text size="sm">{endpoint.url} is told from now on.</Text>
-      <Alert color="yellow" title="Keep this secret now: it is not shown again">
+      <Alert color="yellow">
+        <Text size="sm" fw={700}>
+          Keep this secret now: it is not shown again.
+        </Text>
         <Copyable text={endpoint.secret} what="the secret" />
       </Alert>
     </Stack>
@@ -130,7 +138,7 @@ function Enable({ endpoint }: { endpoint: EndpointOut }) {
       label="Enable"
       title="Enable the endpoint"
       submit="Enable"
-      ask={(key) => post(`/api/webhook-endpoints/${endpoint.id}/enable`, key)}
+      ask={() => enableEndpoint({ path: { endpoint_id: endpoint.id }, throwOnError: true })}
     >
       <Text size="sm">
         {endpoint.url} is told again from now on. What it missed meanwhile can be redelivered from its deliveries.

@@ -1,7 +1,7 @@
 import { Button, Group, type MantineColor, Modal, Stack } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import { Refusal } from "./Refusal";
 
 type AskProps<Answer> = {
@@ -17,14 +17,18 @@ type AskProps<Answer> = {
   children?: ReactNode;
 };
 
-/** The form of a dialog: asks the API, says what it refuses, and has everything on the page look again afterwards. */
+/** The form of a dialog: asks the API, says what it refuses, and has everything on the page look again afterwards, done or refused. */
 export function Ask<Answer>({ submit, color, disabled, ask, done, onClose, children }: AskProps<Answer>) {
   const [key] = useState(() => crypto.randomUUID());
+  const busy = useRef(false); // the second click of two comes before the first has shown that it is pending
   const queries = useQueryClient();
   const asking = useMutation({
     mutationFn: (fields: FormData) => ask(key, fields),
     onSuccess: () => {
       if (!done) onClose();
+    },
+    onSettled: () => {
+      busy.current = false;
       return queries.invalidateQueries();
     },
   });
@@ -44,7 +48,9 @@ export function Ask<Answer>({ submit, color, disabled, ask, done, onClose, child
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (!asking.isPending) asking.mutate(new FormData(event.currentTarget));
+        if (busy.current) return;
+        busy.current = true;
+        asking.mutate(new FormData(event.currentTarget));
       }}
     >
       <Stack>
@@ -74,6 +80,7 @@ export function Action<Answer>({ label, title, size, color, ...form }: ActionPro
         {label}
       </Button>
       <Modal
+        closeOnClickOutside={false}
         opened={opened}
         onClose={close}
         title={title}

@@ -10,7 +10,13 @@ export function Copyable({ text, what }: { text: string; what: string }) {
       </Text>
       <CopyButton value={text}>
         {({ copied, copy }) => (
-          <Button size="compact-xs" variant="subtle" onClick={copy} aria-label={copied ? "Copied" : `Copy ${what}`}>
+          <Button
+            size="compact-xs"
+            variant="subtle"
+            style={{ flexShrink: 0 }}
+            onClick={copy}
+            aria-label={copied ? "Copied" : `Copy ${what}`}
+          >
             {copied ? "Copied" : "Copy"}
           </Button>
         )}

@@ -8,6 +8,8 @@ type Query<Data> = Pick<UseQueryResult<Data, unknown>, "data" | "failureReason">
 type Props<Data> = {
   query: Query<Data>;
   children: (data: Data) => ReactNode;
+  /** What it is, where a place has several parts that may be away. */
+  what?: string;
   /** Said where the service does not know it, such as what it has not heard of yet. */
   missing?: string;
 };
@@ -16,14 +18,14 @@ type Props<Data> = {
  * A part of a place, as far as its service tells it. One that is away leaves a note in the part and none of the others blank; what was
  * loaded stays.
  */
-export function Known<Data>({ query, children, missing }: Props<Data>) {
+export function Known<Data>({ query, children, what = "This", missing }: Props<Data>) {
   const { data, failureReason: why } = query;
   if (data === undefined && why instanceof Problem && !why.passing) {
     return missing && why.status === 404 ? <Said>{missing}</Said> : <Refusal error={why} />;
   }
   return (
     <Stack gap="xs">
-      {why != null && <Away>{data === undefined ? "This" : "What is new of this"}</Away>}
+      {why != null && <Away>{data === undefined ? what : `What is new of ${what.toLowerCase()}`}</Away>}
       {data !== undefined ? children(data) : why == null && <Skeleton h={60} role="status" aria-label="Loading" />}
     </Stack>
   );
@@ -33,7 +35,7 @@ export function Known<Data>({ query, children, missing }: Props<Data>) {
 export function Away({ children }: { children: string }) {
   return (
     <Alert color="yellow" role="status" p="xs">
-      {children} is not available right now. It is asked for again by itself.
+      {children} is not available right now. This page asks again by itself.
     </Alert>
   );
 }

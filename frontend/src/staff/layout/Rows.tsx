@@ -32,8 +32,8 @@ export function Rows<Row extends { id: string }>({ label, rows, columns, empty, 
   }
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways is reached by keyboard
-    <section aria-label={label} tabIndex={0} style={{ overflowX: "auto" }}>
-      <Table highlightOnHover verticalSpacing={4} horizontalSpacing="xs" fz="sm" aria-busy={busy}>
+    <div tabIndex={0} style={{ overflowX: "auto" }}>
+      <Table highlightOnHover verticalSpacing={4} horizontalSpacing="xs" fz="sm" aria-label={label} aria-busy={busy}>
         <Table.Thead>
           <Table.Tr>
             {columns.map(({ head, numeric, wide }) => (
@@ -55,6 +55,6 @@ export function Rows<Row extends { id: string }>({ label, rows, columns, empty, 
           ))}
         </Table.Tbody>
       </Table>
-    </section>
+    </div>
   );
 }

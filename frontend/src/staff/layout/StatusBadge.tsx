@@ -46,7 +46,7 @@ export const words = (status: string) => status.replaceAll("_", " ");
 
 export function StatusBadge({ status }: { status: string }) {
   return (
-    <Badge size="sm" variant="light" color={COLORS[status] ?? "gray"} tt="none" miw="max-content">
+    <Badge size="sm" variant="dot" color={COLORS[status] ?? "gray"} tt="none" miw="max-content">
       {words(status)}
     </Badge>
   );

@@ -24,6 +24,9 @@ export function useFilters<Name extends string>(
   return [filters, narrow];
 }
 
+/** Every value of an enumeration of the API, in this order: one that is missing or too many is an error of types. */
+export const every = <Value extends string>(values: Record<Value, 1>) => Object.keys(values) as Value[];
+
 type Choice = string | { value: string; label: string };
 type FilterProps = {
   label: string;
@@ -40,6 +43,7 @@ export function Filter({ label, value, onChange, of }: FilterProps) {
   return (
     <NativeSelect
       size="xs"
+      style={{ alignSelf: "flex-start" }}
       aria-label={label}
       value={value ?? ""}
       onChange={(event) => onChange(event.currentTarget.value)}

@@ -1,6 +1,5 @@
 import type { DeliveryOut, NotificationOut } from "../../api/generated";
 import { type Money, money } from "../../format";
-import type { TimelineEntry } from "../coming";
 import { words } from "./StatusBadge";
 import { short } from "./When";
 
@@ -18,6 +17,8 @@ export type Entry = {
   to?: string;
 };
 
+type Told = { at: string; what: string; by: string | null; detail: Record<string, unknown> };
+
 /** All entries by time; what happened at one instant in the order in which services hear of each other. */
 export function merged(entries: Entry[]): Entry[] {
   const rank = (entry: Entry) => SERVICES.indexOf(entry.service);
@@ -25,14 +26,14 @@ export function merged(entries: Entry[]): Entry[] {
 }
 
 /** Of a service's own timeline; `id` is what it is the timeline of. */
-export function told(service: Service, id: string, items: TimelineEntry[], to?: string): Entry[] {
+export function told(service: Service, id: string, items: Told[] = [], to?: string): Entry[] {
   return items.map(({ at, what, by, detail }, index) => ({
     key: `${id}/${index}`,
     at,
     service,
     what: words(what),
     by,
-    more: inWords(detail),
+    more: inWords({ ...detail, booking_id: null }),
     ...(to && { to }),
   }));
 }
@@ -42,9 +43,9 @@ export function mailed(mail: NotificationOut): Entry {
     key: mail.id,
     at: mail.sent_at ?? mail.created_at,
     service: "mail",
-    what: `${words(mail.template)} ${mail.status}`,
+    what: `"${words(mail.template)}" ${mail.status}`,
     by: null,
-    more: mail.last_error ?? "",
+    more: [mail.for_staff && "to staff", mail.last_error].filter(Boolean).join(", "),
   };
 }
 
@@ -53,7 +54,7 @@ export function delivered(delivery: DeliveryOut): Entry {
     key: delivery.id,
     at: delivery.delivered_at ?? delivery.created_at,
     service: "CRM",
-    what: `${delivery.type} ${delivery.status}`,
+    what: `"${delivery.type}" ${delivery.status}`,
     by: null,
     more: delivery.last_error ?? "",
     to: `/staff/crm/${delivery.endpoint_id}`,
@@ -68,16 +69,24 @@ export function inWords(detail: Record<string, unknown>): string {
     .join(", ");
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const CODE = /^[a-z0-9_]+$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
 
 function read(value: unknown): string {
   if (Array.isArray(value)) return value.map(read).join(" and ");
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "string") return INSTANT.test(value) ? short(value) : value;
+  if (typeof value === "string") return readText(value);
   if (typeof value === "object" && value !== null) {
     return "amount_minor" in value && "currency" in value
       ? money(value as Money)
       : inWords(value as Record<string, unknown>);
   }
   return String(value);
+}
+
+function readText(text: string): string {
+  if (UUID.test(text)) return `…${text.slice(-8)}`;
+  if (INSTANT.test(text)) return short(text);
+  return CODE.test(text) ? words(text) : text;
 }

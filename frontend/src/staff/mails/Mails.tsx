@@ -1,36 +1,39 @@
 import { Group } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import type { MessageStatus, Template } from "../../api/generated";
-import { mailPages } from "../coming";
-import { Filter, useFilters } from "../layout/filters";
+import type { ListNotificationsData, MessageStatus, Template } from "../../api/generated";
+import { listNotificationsInfiniteOptions } from "../../api/generated/@tanstack/react-query.gen";
+import { every, Filter, useFilters } from "../layout/filters";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import { useMay } from "../who";
 import { MAIL_COLUMNS, RESEND } from "./columns";
 
-const STATUSES: MessageStatus[] = ["queued", "sent", "bounced", "failed", "suppressed"];
-const TEMPLATES: Template[] = [
-  "confirmation",
-  "tickets_cancelled",
-  "event_moved",
-  "booking_cancelled",
-  "hold_expired",
-  "payment_voided",
-  "refund_sent",
-  "refund_failed",
-  "refund_settled",
-  "nothing_to_refund",
-  "staff_refund_failed",
-  "staff_approval",
-  "staff_dispute_opened",
-  "staff_dispute_closed",
-  "staff_campaign_started",
-  "staff_campaign_finished",
-];
+const STATUSES = every<MessageStatus>({ queued: 1, sent: 1, bounced: 1, failed: 1, suppressed: 1 });
+const TEMPLATES = every<Template>({
+  confirmation: 1,
+  tickets_cancelled: 1,
+  event_moved: 1,
+  booking_cancelled: 1,
+  hold_expired: 1,
+  payment_voided: 1,
+  payment_rejected: 1,
+  refund_sent: 1,
+  refund_failed: 1,
+  refund_settled: 1,
+  nothing_to_refund: 1,
+  staff_refund_failed: 1,
+  staff_approval: 1,
+  staff_payment_review: 1,
+  staff_dispute_opened: 1,
+  staff_dispute_closed: 1,
+  staff_campaign_started: 1,
+  staff_campaign_finished: 1,
+});
 
 export function Mails() {
   const [filters, narrow] = useFilters("status", "template");
-  const mails = useInfiniteQuery({ ...mailPages(filters), ...BY_CURSOR });
+  const query = filters as ListNotificationsData["query"];
+  const mails = useInfiniteQuery({ ...listNotificationsInfiniteOptions({ query }), ...BY_CURSOR });
   const mayResend = useMay("manager");
   return (
     <Page title="Mails">

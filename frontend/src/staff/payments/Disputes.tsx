@@ -4,7 +4,7 @@ import type { DisputeRead, DisputeStatus, ListDisputesData } from "../../api/gen
 import { listDisputesInfiniteOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Amount } from "../layout/Amount";
 import { Copyable } from "../layout/Copyable";
-import { Filter, useFilters } from "../layout/filters";
+import { every, Filter, useFilters } from "../layout/filters";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import { Ref } from "../layout/Ref";
@@ -12,7 +12,7 @@ import type { Column } from "../layout/Rows";
 import { StatusBadge, words } from "../layout/StatusBadge";
 import { When } from "../layout/When";
 
-const STATUSES: DisputeStatus[] = ["inquiry", "open", "won", "lost"];
+const STATUSES = every<DisputeStatus>({ inquiry: 1, open: 1, won: 1, lost: 1 });
 const DAY_MS = 86_400_000;
 
 const COLUMNS: Column<DisputeRead>[] = [

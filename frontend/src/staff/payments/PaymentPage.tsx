@@ -2,9 +2,8 @@ import { Alert, Anchor, Grid, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "react-router";
 import type { PaymentDetail, RefundRead } from "../../api/generated";
-import { readPaymentOptions } from "../../api/generated/@tanstack/react-query.gen";
+import { readPaymentOptions, readPaymentTimelineOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { money } from "../../format";
-import { timelineOptions } from "../coming";
 import { Amount } from "../layout/Amount";
 import { Copyable } from "../layout/Copyable";
 import { Entries } from "../layout/Entries";
@@ -34,7 +33,7 @@ const BACK = { to: "/staff/payments", label: "Payments" };
 export function PaymentPage() {
   const { paymentId = "" } = useParams();
   const payment = useQuery({ ...readPaymentOptions({ path: { payment_id: paymentId } }), ...LIVE });
-  const timeline = useQuery({ ...timelineOptions("payments", paymentId), ...LIVE });
+  const timeline = useQuery({ ...readPaymentTimelineOptions({ path: { payment_id: paymentId } }), ...LIVE });
   const found = payment.data;
   if (isMissing(payment)) {
     return (

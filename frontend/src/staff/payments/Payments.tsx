@@ -3,24 +3,24 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import type { ListPaymentsData, PaymentStatus } from "../../api/generated";
 import { listPaymentsInfiniteOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { Csv } from "../layout/Csv";
-import { Filter, useFilters } from "../layout/filters";
+import { every, Filter, useFilters } from "../layout/filters";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import { PAYMENT_COLUMNS } from "./columns";
 
-const STATUSES: PaymentStatus[] = [
-  "created",
-  "requires_payment_method",
-  "requires_action",
-  "processing",
-  "authorized",
-  "capturing",
-  "succeeded",
-  "voided",
-  "failed",
-  "unknown",
-  "in_review",
-];
+const STATUSES = every<PaymentStatus>({
+  created: 1,
+  requires_payment_method: 1,
+  requires_action: 1,
+  processing: 1,
+  authorized: 1,
+  capturing: 1,
+  succeeded: 1,
+  voided: 1,
+  failed: 1,
+  unknown: 1,
+  in_review: 1,
+});
 
 export function Payments() {
   const [filters, narrow] = useFilters("status");

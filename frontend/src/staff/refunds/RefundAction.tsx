@@ -15,7 +15,14 @@ export function RefundAction({ booking, refunds }: { booking: BookingRead; refun
       <Button size="xs" onClick={open}>
         Refund
       </Button>
-      <Modal opened={opened} onClose={close} title="Refund" size="lg" closeButtonProps={{ "aria-label": "Close" }}>
+      <Modal
+        opened={opened}
+        onClose={close}
+        title="Refund"
+        closeOnClickOutside={false}
+        size="lg"
+        closeButtonProps={{ "aria-label": "Close" }}
+      >
         <Known query={quote}>
           {(found) => <RefundForm booking={booking} refunds={refunds ?? []} quote={found} onClose={close} />}
         </Known>

@@ -67,7 +67,7 @@ export function RefundForm({ booking, refunds, quote, onClose }: Props) {
         <Policy quote={quote} />
       </section>
       <Radio.Group label="How much" value={how} onChange={(value) => setHow(value as How)}>
-        <Stack gap={6} mt={4}>
+        <Stack gap="xs" mt={4}>
           {suggested > 0 && (
             <Radio size="xs" value="suggested" label={`What the policy gives: ${money(quote.amount)}`} />
           )}
@@ -156,7 +156,8 @@ function part(how: How, asked: number, picked: Picked, currency: string): Partia
 function Done({ refund }: { refund: RefundDetail }) {
   const waits = refund.status === "awaiting_approval";
   return (
-    <Alert color={waits ? "yellow" : "green"} title={money(refund.amount)}>
+    <Alert color={waits ? "yellow" : "green"}>
+      <Text fw={700}>{money(refund.amount)}</Text>
       {waits
         ? "It is above what one person may refund: a second person has to approve it. Until then nothing goes to the customer, and the amount is kept for this refund."
         : "It is decided and on its way to the payment provider. The customer gets a mail once the provider has accepted it."}{" "}

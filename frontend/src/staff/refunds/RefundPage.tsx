@@ -2,9 +2,8 @@ import { Grid, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "react-router";
 import type { RefundDetail } from "../../api/generated";
-import { readRefundOptions } from "../../api/generated/@tanstack/react-query.gen";
+import { readRefundOptions, readRefundTimelineOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { money } from "../../format";
-import { timelineOptions } from "../coming";
 import { Amount } from "../layout/Amount";
 import { Entries } from "../layout/Entries";
 import { isMissing, Known, Said } from "../layout/Known";
@@ -23,7 +22,7 @@ const BACK = { to: "/staff/refunds", label: "Refunds" };
 export function RefundPage() {
   const { refundId = "" } = useParams();
   const refund = useQuery({ ...readRefundOptions({ path: { refund_id: refundId } }), ...LIVE });
-  const timeline = useQuery({ ...timelineOptions("refunds", refundId), ...LIVE });
+  const timeline = useQuery({ ...readRefundTimelineOptions({ path: { refund_id: refundId } }), ...LIVE });
   const found = refund.data;
   if (isMissing(refund)) {
     return (

@@ -43,7 +43,7 @@ const EMPTY: Record<string, string> = {
 };
 
 function List({ view, status }: { view: string | undefined; status: string | undefined }) {
-  const query = statuses(view, status) as unknown as ListRefundsData["query"];
+  const query = statuses(view, status) as ListRefundsData["query"];
   const refunds = useInfiniteQuery({ ...listRefundsInfiniteOptions({ query }), ...BY_CURSOR, ...(view && WORK) });
   return (
     <Pages

@@ -23,7 +23,7 @@ export function Tickets({ booking, refunds, picked, onChange }: Props) {
   const taken = (ticketId: string) =>
     shares.filter(({ line_id }) => line_id === ticketId).reduce((sum, share) => sum + share.refund_minor, 0);
   return (
-    <Stack gap={4} ml="lg">
+    <Stack gap="xs" ml="lg">
       {booking.tickets.map(({ id, name, gross_minor, status }) => {
         const left = gross_minor - taken(id);
         const text = picked[id];

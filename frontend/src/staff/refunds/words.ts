@@ -1,16 +1,18 @@
 import type { RefundRequest, RefundStatus } from "../../api/generated";
+import { every } from "../layout/filters";
 
-export const STATUSES: RefundStatus[] = [
-  "awaiting_approval",
-  "approved",
-  "pending",
-  "unknown",
-  "succeeded",
-  "failed",
-  "declined",
-  "blocked_by_dispute",
-  "settled_manually",
-];
+export const STATUSES = every<RefundStatus>({
+  requested: 1,
+  awaiting_approval: 1,
+  approved: 1,
+  pending: 1,
+  unknown: 1,
+  succeeded: 1,
+  failed: 1,
+  declined: 1,
+  blocked_by_dispute: 1,
+  settled_manually: 1,
+});
 
 /** What is promised or paid back: in all other states the amount is the booking's again. */
 export const COUNTS = (status: RefundStatus) => status !== "failed" && status !== "declined";
