@@ -238,6 +238,7 @@ class RefundStep(BaseModel):
     expected_until: date | None
     what_to_do: str | None
     can_choose_payout: bool = Field(description="POST /refunds/{id}/payout-details is open")
+    payout_chosen: bool = Field(description="the holder has said in which other way the money may be paid")
 
 
 class MoneyStatus(BaseModel):

@@ -88,6 +88,7 @@ def _step(row: Row[Any], booking: Booking | Row[Any]) -> RefundStep:
         expected_until=last,
         what_to_do=advice(status, row.waiting_for, row.failure, payout_chosen=is_chosen),
         can_choose_payout=may_choose_payout(status, row.failure),
+        payout_chosen=is_chosen,
     )
 
 

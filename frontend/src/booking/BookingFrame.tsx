@@ -10,6 +10,8 @@ import { positions } from "./prices";
 import { Terms } from "./Terms";
 import { When } from "./When";
 
+const OVER: ReadonlySet<BookingRead["status"]> = new Set(["expired", "cancelled"]);
+
 type Props = { booking: BookingRead; title: string; children: ReactNode };
 
 /** A step of a booking with, beside it or below it, what the booking is. */
@@ -50,7 +52,7 @@ function Summary({ booking }: { booking: BookingRead }) {
           <br />
           {t("booking.number", { id: booking.id })}
         </Text>
-        {booking.total.amount_minor > 0 && (
+        {booking.total.amount_minor > 0 && !OVER.has(booking.status) && (
           <details className={classes.terms}>
             <summary>{t("terms.title")}</summary>
             <Terms

@@ -18,6 +18,7 @@ export function ConfirmedStep({ booking, opened }: { booking: BookingRead; opene
   const [cancelling, setCancelling] = useState(false);
   const [given, setGiven] = useState(0);
   const said = useRef<HTMLDivElement>(null);
+  const kept = useRef(false);
   useEffect(() => {
     if (given) said.current?.focus();
   }, [given]);
@@ -51,7 +52,10 @@ export function ConfirmedStep({ booking, opened }: { booking: BookingRead; opene
         <CancelPanel
           booking={booking}
           opened={opened}
-          onKept={() => setCancelling(false)}
+          onKept={() => {
+            kept.current = true;
+            setCancelling(false);
+          }}
           onGiven={(count) => {
             setCancelling(false);
             setGiven(count);
@@ -59,7 +63,15 @@ export function ConfirmedStep({ booking, opened }: { booking: BookingRead; opene
         />
       ) : (
         <Group>
-          <Button variant="subtle" color="red" onClick={() => setCancelling(true)}>
+          <Button
+            variant="subtle"
+            color="red"
+            onClick={() => setCancelling(true)}
+            ref={(button: HTMLButtonElement | null) => {
+              if (kept.current) button?.focus(); // which the panel had
+              kept.current = false;
+            }}
+          >
             {t("cancel.open")}
           </Button>
         </Group>

@@ -21,7 +21,7 @@ export function EventPage() {
   );
 }
 
-function Shown({ event }: { event: EventRead & { description?: string | null } }) {
+function Shown({ event }: { event: EventRead }) {
   const { t } = useTranslation();
   const sale = onSale(event);
   return (

@@ -84,6 +84,7 @@ export function OrderForm({ event }: { event: EventRead }) {
       event_id: event.id,
       items: chosen.map(({ id }) => ({ ticket_type_id: id, quantity: draft.quantities[id] ?? 0 })),
       contact: { name: draft.name.trim(), email: draft.email.trim() },
+      policy_accepted: accepted,
     });
   }
 

@@ -13,13 +13,17 @@ export function PayoutForm({ refund, opened }: { refund: RefundStep; opened: Ope
   const [holder, setHolder] = useState("");
   const [iban, setIban] = useState("");
   const [missing, setMissing] = useState(false);
+  const [again, setAgain] = useState(false);
   const sending = useMutation({
     mutationFn: async () => {
       const body = { account_holder: holder.trim(), iban: iban.trim() };
       await choosePayout({ path: { refund_id: refund.id }, body, auth: opened.token, throwOnError: true });
     },
     retry: worthTrying,
-    onSuccess: () => cache.invalidateQueries({ queryKey: ["booking", opened.bookingId, "money"] }),
+    onSuccess: () => {
+      setAgain(false);
+      return cache.invalidateQueries({ queryKey: ["booking", opened.bookingId, "money"] });
+    },
   });
   const wrong = sending.error instanceof Problem && sending.error.status === 422 ? sending.error.fields : {};
   function send(submitted: FormEvent) {
@@ -27,10 +31,15 @@ export function PayoutForm({ refund, opened }: { refund: RefundStep; opened: Ope
     setMissing(!holder.trim() || !iban.trim());
     if (holder.trim() && iban.trim() && !sending.isPending) sending.mutate();
   }
-  if (sending.isSuccess) {
+  if ((refund.payout_chosen || sending.isSuccess) && !again) {
     return (
       <Alert color="teal" role="status" mt="md">
-        {t("money.payout.sent")}
+        <Stack align="flex-start" gap="xs">
+          <Text>{t("money.payout.sent")}</Text>
+          <Button size="xs" variant="default" onClick={() => setAgain(true)}>
+            {t("money.payout.again")}
+          </Button>
+        </Stack>
       </Alert>
     );
   }

@@ -4,9 +4,9 @@ export type OnSale = "on_sale" | "sold_out" | "cancelled" | "started" | "over" |
 
 /** What can be bought of an event. */
 export function onSale(event: EventRead): OnSale {
-  const status: string = event.status;
+  const { status } = event;
   if (status === "on_sale") return seatsLeft(event) ? "on_sale" : "sold_out";
-  return status === "ended" ? "over" : (status as OnSale);
+  return status === "ended" ? "over" : status;
 }
 
 export function seatsLeft({ ticket_types }: Pick<EventRead, "ticket_types">): number {

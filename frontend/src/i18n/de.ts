@@ -273,6 +273,7 @@ export const de: Texts = {
       wrongIban: "Das ist keine IBAN: Ihre Prüfziffern passen nicht.",
       send: "Absenden",
       sent: "Wir haben Ihr Konto und zahlen das Geld dorthin.",
+      again: "Ein anderes Konto nennen",
       failed: "Das ist nicht durchgekommen. Bitte versuchen Sie es noch einmal.",
     },
   },

@@ -166,7 +166,7 @@ export const en = {
   ended: {
     timeOver: "The time to pay is over",
     timeOverText: "One moment: we are finding out how your booking ends.",
-    expired: "Your seats were held in vain",
+    expired: "Your reservation has expired",
     expiredText:
       "No payment arrived in time, so the seats were given free. If there are some left, you can book again.",
     declined: "The payment was refused too often",
@@ -256,6 +256,7 @@ export const en = {
       wrongIban: "This is not an IBAN: its check digits do not fit.",
       send: "Send",
       sent: "We have your account, and pay the money there.",
+      again: "Name another account",
       failed: "That did not get through. Please try again.",
     },
   },
