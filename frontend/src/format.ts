@@ -30,18 +30,6 @@ export function dateTime(instant: string, zone: string, named = true): string {
   }).format(new Date(instant));
 }
 
-/** The day of an instant on the clocks of `zone`. */
-export function day(instant: string, zone: string): string {
-  return new Intl.DateTimeFormat(locale(), { ...DAY, timeZone: zone }).format(new Date(instant));
-}
-
-/** The time of day of an instant on the clocks of `zone`. */
-export function time(instant: string, zone: string): string {
-  return new Intl.DateTimeFormat(locale(), { hour: "numeric", minute: "2-digit", timeZone: zone }).format(
-    new Date(instant),
-  );
-}
-
 const DAY = { weekday: "long", year: "numeric", month: "long", day: "numeric" } as const;
 
 /** Month and day as a calendar's leaf shows them: "Mar", "28". */

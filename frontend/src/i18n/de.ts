@@ -6,9 +6,7 @@ export const de: Texts = {
   language: "Sprache",
   skip: "Zum Inhalt springen",
   loading: "Wird geladen",
-  retry: "Erneut versuchen",
   print: "Drucken",
-  back: "Zurück",
   yourTime: "Bei Ihnen ist das {{when}}.",
   nothing: {
     title: "Hier ist nichts",
@@ -79,13 +77,11 @@ export const de: Texts = {
     },
   },
   bill: {
-    title: "Preis",
     position: "{{quantity}} × {{name}}",
     ticket: "Karte",
     amount: "Betrag",
     total: "Summe",
     tax: "Enthält {{rate}} Steuer",
-    noTax: "Es ist keine Steuer enthalten.",
   },
   terms: {
     title: "Wenn Sie absagen",
@@ -100,9 +96,7 @@ export const de: Texts = {
   booking: {
     title: "Ihre Buchung",
     number: "Buchung {{id}}",
-    of: "{{name}}: Ihre Buchung",
     for: "Für {{name}}, {{email}}",
-    event: "Veranstaltung",
     unopened: {
       title: "Öffnen Sie Ihre Buchung aus der E-Mail",
       text: "Dieser Browser hat keinen Schlüssel zu einer Buchung unter dieser Adresse. Öffnen Sie den Link in der E-Mail zu Ihrer Buchung; er enthält den Schlüssel.",
@@ -134,7 +128,6 @@ export const de: Texts = {
     paying: "Ihre Zahlung läuft. Bitte bleiben Sie auf dieser Seite.",
     provider: "Ihre Kartendaten gehen direkt an unseren Zahlungsdienst; wir sehen sie nie.",
     giveUp: "Plätze zurückgeben",
-    givingUp: "Die Plätze werden zurückgegeben",
     left_one: "Sie haben noch einen Versuch.",
     left_other: "Sie haben noch {{count}} Versuche.",
     challenge: {

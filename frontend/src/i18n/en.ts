@@ -4,9 +4,7 @@ export const en = {
   language: "Language",
   skip: "Skip to the content",
   loading: "Loading",
-  retry: "Try again",
   print: "Print",
-  back: "Back",
   yourTime: "For you that is {{when}}.",
   nothing: {
     title: "There is nothing here",
@@ -75,13 +73,11 @@ export const en = {
     },
   },
   bill: {
-    title: "Price",
     position: "{{quantity}} × {{name}}",
     ticket: "Ticket",
     amount: "Amount",
     total: "Total",
     tax: "Includes {{rate}} tax",
-    noTax: "No tax is included.",
   },
   terms: {
     title: "If you cancel",
@@ -96,9 +92,7 @@ export const en = {
   booking: {
     title: "Your booking",
     number: "Booking {{id}}",
-    of: "{{name}}: your booking",
     for: "For {{name}}, {{email}}",
-    event: "Event",
     unopened: {
       title: "Open your booking from your mail",
       text: "This browser does not have the key to a booking at this address. Open the link in the mail that we sent about your booking; it holds the key.",
@@ -130,7 +124,6 @@ export const en = {
     paying: "Your payment is being made. Please stay on this page.",
     provider: "Your card details go to our payment provider directly; we never see them.",
     giveUp: "Give the seats back",
-    givingUp: "The seats are being given back",
     left_one: "You can try once more.",
     left_other: "You can try {{count}} more times.",
     challenge: {
