@@ -5,6 +5,7 @@ import { EventsPage } from "./booking/EventsPage";
 import { Receipt } from "./booking/Receipt";
 import { Failure } from "./layout/Failure";
 import { Nothing } from "./layout/Nothing";
+import { Opening } from "./layout/Opening";
 import { Shell } from "./layout/Shell";
 
 export const router = createBrowserRouter([
@@ -19,5 +20,5 @@ export const router = createBrowserRouter([
       { path: "*", element: <Nothing /> },
     ],
   },
-  { path: "/staff/*", ErrorBoundary: Failure, lazy: () => import("./staff/Staff") },
+  { path: "/staff/*", ErrorBoundary: Failure, HydrateFallback: Opening, lazy: () => import("./staff/Staff") },
 ]);

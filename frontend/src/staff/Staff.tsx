@@ -1,6 +1,6 @@
-import "@mantine/core/styles.css";
-import "@mantine/charts/styles.css";
-import "@mantine/dates/styles.css";
+import "@mantine/core/styles.layer.css";
+import "@mantine/charts/styles.layer.css";
+import "@mantine/dates/styles.layer.css";
 import "./layout/contrast.css";
 import { Alert, Button, Center, Loader, Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";

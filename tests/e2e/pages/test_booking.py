@@ -24,9 +24,10 @@ async def event(stack: Stack) -> Json:
 
 
 async def test_a_card_buys_tickets_that_open_again_anywhere(
-    stack: Stack, visitor: Visitor, new_visitor: NewVisitor, event: Json
+    stack: Stack, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     """From the list to two tickets with their codes; reload, a second tab and the mail's link on another device show the same."""
+    event = await stack.shop.create_event(f"Soon {secrets.token_hex(4)}", timedelta(minutes=20), capacity=20)
     await visitor.page.goto("/")
     await visitor.page.get_by_role("link", name=event["name"]).click()
     await visitor.sees(event["name"])
@@ -94,7 +95,7 @@ async def test_a_hold_that_ends_at_the_challenge_charges_nothing(stack: Stack, v
     await visitor.pay(CARD_WITH_3DS)
     await visitor.is_challenged()
     await _end_hold(stack, booking_id)
-    await visitor.sees("Your seats were held in vain")
+    await visitor.sees("Your reservation has expired")
     await expect(visitor.page.get_by_text("You have not been charged.")).to_be_visible()
 
     async def is_let_go() -> bool:
@@ -133,7 +134,7 @@ async def test_a_sold_out_event_says_what_is_left(stack: Stack, visitor: Visitor
 async def test_nobody_pays_and_the_page_says_so(stack: Stack, visitor: Visitor, event: Json) -> None:
     booking_id = await visitor.reserve(event)
     await _end_hold(stack, booking_id)
-    await visitor.sees("Your seats were held in vain")
+    await visitor.sees("Your reservation has expired")
     await visitor.page.get_by_role("link", name="Choose seats again").click()
     await expect(visitor.page.get_by_label("Number of tickets, Stalls")).to_have_value("1")
 

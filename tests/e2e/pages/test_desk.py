@@ -1,0 +1,148 @@
+"""The dashboard: who may do what, and the work of a day at the desk."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import timedelta
+
+import httpx2
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.pages.conftest import NewVisitor
+from tests.e2e.pages.visitor import Visitor
+from tests.e2e.stack import Stack, contact
+
+MONTH = timedelta(days=30)
+PLACES = ("", "/events", "/bookings", "/refunds", "/payments", "/reviews", "/disputes", "/mails", "/crm")
+
+
+async def test_a_viewer_sees_and_changes_nothing(stack: Stack, visitor: Visitor) -> None:
+    """What a role may not do is not shown, and is refused to whoever asks all the same."""
+    event = await stack.shop.create_event(f"Seen {secrets.token_hex(4)}", MONTH, capacity=5)
+    await visitor.sign_in("viewer", f"/staff/events/{event['id']}")
+    await visitor.sees(event["name"])
+    for name in ("Edit", "Cancel event", "Put on sale"):
+        await expect(visitor.button(name)).to_have_count(0)
+    token = await visitor.page.evaluate("JSON.parse(sessionStorage['staff-session']).token")
+    async with httpx2.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as http:
+        answer = await http.post(
+            stack.url(f"/api/events/{event['id']}/cancel"), headers={"Idempotency-Key": secrets.token_hex(8)}
+        )
+    assert answer.status_code == 403
+
+
+async def test_a_sign_in_that_was_not_begun_here_is_explained(visitor: Visitor) -> None:
+    """A code that somebody else asked for opens nothing."""
+    await visitor.page.goto("/staff/signed-in?code=stolen&state=other")
+    await expect(visitor.page.get_by_role("alert")).to_contain_text("Signing in did not work")
+
+
+async def test_every_place_of_the_desk_is_readable(stack: Stack, new_visitor: NewVisitor) -> None:
+    """For a manager, on a phone as well, without a serious finding of axe."""
+    await stack.shop.ask("booking", "GET", "/api/events")
+    visitor = await new_visitor()
+    await visitor.sign_in("manager")
+    findings = []
+    for place in PLACES:
+        await visitor.page.goto(f"/staff{place}")
+        await visitor.page.get_by_role("heading", level=1).wait_for()
+        await visitor.page.wait_for_load_state("networkidle")
+        findings += [f"{place}: {found}" for found in await visitor.violations()]
+    assert findings == []
+
+
+async def test_staff_find_a_booking_and_refund_a_part(stack: Stack, visitor: Visitor) -> None:
+    """By name and by e-mail, which rest sealed; the dialog says what is left, a double click refunds once, the timeline tells of it."""
+    event = await stack.shop.create_event(f"Refunded {secrets.token_hex(4)}", MONTH, capacity=5)
+    who = contact(f"Zuse Konrad{secrets.token_hex(3)}")
+    bought = await stack.shop.book(event, 2, who)
+    await stack.buy(bought)
+    await visitor.sign_in("refunder", "/staff/bookings")
+    for words in (who["name"].split()[1], who["email"]):
+        await visitor.page.get_by_role("searchbox").fill(words)
+        await expect(visitor.page.get_by_role("link", name=who["name"])).to_be_visible()
+    await visitor.page.get_by_role("link", name=who["name"]).click()
+    await visitor.sees(f"Booking of {who['name']}")
+    await visitor.button("Refund").click()
+    dialog = visitor.page.get_by_role("dialog")
+    await dialog.get_by_label("An amount").check()
+    await dialog.get_by_label("Amount in EUR").fill("12.34")
+    await dialog.get_by_label("Reason").select_option("goodwill")
+    await dialog.get_by_role("button", name="Refund €12.34").dblclick()
+    await expect(dialog.get_by_text("on its way to the payment provider")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").last.click()
+    await expect(visitor.page.get_by_text("€37.66").first).to_be_visible(timeout=30_000)
+    given = "SELECT count(*) FROM refunds WHERE booking_id = $1 AND amount_minor = 1234"
+    assert await stack.count("refund", given, bought.booking["id"]) == 1
+    await stack.verify()
+
+
+async def test_a_large_refund_waits_for_a_second_person(stack: Stack, new_visitor: NewVisitor) -> None:
+    """Who asked cannot approve; a colleague can."""
+    event = await stack.shop.create_event(f"Large {secrets.token_hex(4)}", MONTH, capacity=5, price_minor=60_000)
+    bought = await stack.shop.book(event, 1, contact())
+    await stack.buy(bought)
+    first = await new_visitor()
+    await first.sign_in("manager", f"/staff/bookings/{bought.id}", name="first")
+    await first.button("Refund").click()
+    dialog = first.page.get_by_role("dialog")
+    await dialog.get_by_label(re.compile("^All that remains")).check()
+    await dialog.get_by_label("Reason").select_option("staff_cancelled")
+    await dialog.get_by_role("button", name="Refund €600.00").click()
+    await dialog.get_by_role("link", name="Open the refund").click()
+    await first.sees(re.compile("Refund"))
+    await expect(first.button("Approve")).to_have_count(0)
+    second = await new_visitor()
+    await second.sign_in("manager", "/staff/refunds?view=approval", name="second")
+    await second.page.goto(first.page.url)
+    await second.button("Approve").first.click()
+    await second.page.get_by_role("dialog").get_by_role("button", name=re.compile("^Approve")).click()
+    await expect(second.page.get_by_text("succeeded").first).to_be_visible(timeout=60_000)
+
+
+async def test_an_event_is_planned_sold_and_cancelled_from_the_desk(stack: Stack, new_visitor: NewVisitor) -> None:
+    """A draft that nobody sees, put on sale, booked by a buyer, cancelled by typing its name; everybody is refunded while one watches."""
+    desk, buyer = await new_visitor(), await new_visitor()
+    name = f"Planned {secrets.token_hex(4)}"
+    await desk.sign_in("manager", "/staff/events/new")
+    await desk.page.get_by_label("Name").first.fill(name)
+    await desk.page.get_by_label("Venue").first.fill("The Old Cinema")
+    await desk.page.get_by_label("Starts").fill("2031-05-01T20:00")
+    await desk.page.get_by_label("Ends").fill("2031-05-01T22:00")
+    await desk.page.get_by_label(re.compile("^Price")).fill("25")
+    await desk.page.get_by_label("Seats").fill("10")
+    await desk.page.get_by_label("Name").nth(1).fill("Stalls")
+    await desk.button("Save as a draft").click()
+    await desk.sees(name)
+    event = {"id": desk.page.url.rpartition("/")[2], "name": name}
+    await buyer.page.goto(f"/events/{event['id']}")
+    await buyer.sees("There is nothing here")
+    await desk.button("Put on sale").click()
+    await expect(desk.button("Put on sale")).to_have_count(0)
+    await buyer.book(event, 2)
+    await desk.button("Cancel event").click()
+    dialog = desk.page.get_by_role("dialog")
+    await expect(dialog.get_by_text("€50.00")).to_be_visible()
+    cancel = dialog.get_by_role("button", name="Cancel the event and refund everybody")
+    await expect(cancel).to_be_disabled()
+    await dialog.get_by_label(re.compile("^Type the event's name")).fill(name)
+    await cancel.click()
+    await desk.sees("Refunds of this event")
+    await expect(desk.page.get_by_text("finished").first).to_be_visible(timeout=60_000)
+    await buyer.sees("Your booking is cancelled", within_s=30)
+    await stack.verify()
+
+
+@pytest.mark.parametrize("service", ["notification", "refund"])
+async def test_a_booking_stays_readable_while_a_service_is_away(whole: Stack, visitor: Visitor, service: str) -> None:
+    event = await whole.shop.create_event(f"Away {secrets.token_hex(4)}", MONTH, capacity=5)
+    bought = await whole.shop.book(event, 1, contact("Ada Lovelace"))
+    await whole.buy(bought)
+    await visitor.sign_in("manager", "/staff")
+    await whole.stop(service)
+    await visitor.page.goto(f"/staff/bookings/{bought.id}")
+    await visitor.sees("Booking of Ada Lovelace")
+    await expect(visitor.page.get_by_text(re.compile("not available|does not answer|cannot say")).first).to_be_visible()
+    await whole.start(service)
