@@ -54,7 +54,8 @@ export const bookingQuery = ({ bookingId, token }: Opened) =>
 export function useBooking(opened: Opened): UseQueryResult<BookingRead> {
   const { bookingId, token } = opened;
   const cache = useQueryClient();
-  const query = useQuery(bookingQuery(opened));
+  // Once nothing is awaited the stream has ended; what staff do later is worth a look now and then.
+  const query = useQuery({ ...bookingQuery(opened), refetchInterval: 60_000 });
   const looking = useDocumentVisibility() === "visible"; // a browser has six connections to a server, and tabs are many
   const awaited = query.data !== undefined && !settled(query.data);
   useEffect(() => {

@@ -131,7 +131,8 @@ async def test_an_event_is_planned_sold_and_cancelled_from_the_desk(stack: Stack
     await cancel.click()
     await desk.sees("Refunds of this event")
     await expect(desk.page.get_by_text("finished").first).to_be_visible(timeout=60_000)
-    await buyer.sees("Your booking is cancelled", within_s=30)
+    await buyer.page.reload()
+    await buyer.sees("Your booking is cancelled")
     await stack.verify()
 
 
