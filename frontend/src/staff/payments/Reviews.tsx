@@ -17,11 +17,10 @@ import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import { Ref } from "../layout/Ref";
 import type { Column } from "../layout/Rows";
-import { words } from "../layout/StatusBadge";
-import { inWords } from "../layout/timeline";
 import { Views } from "../layout/Views";
 import { When } from "../layout/When";
 import { useMay } from "../who";
+import { because } from "./because";
 import { methodOf } from "./columns";
 
 const COLUMNS: Column<ReviewRead>[] = [
@@ -30,14 +29,7 @@ const COLUMNS: Column<ReviewRead>[] = [
   { head: "Amount", cell: ({ amount }) => <Amount of={amount} />, numeric: true },
   {
     head: "Held because",
-    cell: ({ reason, detail }) => (
-      <>
-        {words(reason)}
-        <Text size="xs" c="dimmed">
-          {inWords(detail)}
-        </Text>
-      </>
-    ),
+    cell: (review) => because(review).map((sentence) => <div key={sentence}>{sentence}</div>),
   },
   { head: "Method", cell: ({ method }) => methodOf(method), wide: true },
   { head: "Since", cell: ({ opened_at }) => <When at={opened_at} />, wide: true },
@@ -93,7 +85,7 @@ function Decide({ review }: { review: ReviewRead }) {
     });
   const amount = money(review.amount);
   return (
-    <Group gap={4}>
+    <Group gap={4} wrap="nowrap">
       <Action
         label="Approve"
         title={`Approve the payment of ${amount}`}

@@ -24,5 +24,5 @@ export const PAYMENT_COLUMNS: Column<PaymentRead>[] = [
 export function methodOf(method: PaymentRead["method"]): string {
   if (!method) return "";
   const kind = method.brand ?? method.kind;
-  return method.last4 ? `${kind} …${method.last4}` : kind;
+  return method.last4 ? `${kind}\u00a0…${method.last4}` : kind;
 }

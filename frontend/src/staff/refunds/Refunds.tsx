@@ -70,7 +70,7 @@ function ToDo({ refund }: { refund: RefundSummary }) {
   const detail = useQuery(readRefundOptions({ path: { refund_id: refund.id } }));
   if (!detail.data) return null;
   return (
-    <Group gap={4}>
+    <Group gap={4} wrap="nowrap">
       <Decide refund={detail.data} />
       <Repair refund={detail.data} />
     </Group>

@@ -4,6 +4,7 @@ import type { BookingRead, RefundSummary } from "../../api/generated";
 import { readRefundOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { money } from "../../format";
 import { editable, typedMinor } from "../amounts";
+import { Said } from "../layout/Known";
 import { COUNTS } from "./words";
 
 /** Tickets and how much of each goes back, as it was typed. */
@@ -19,6 +20,7 @@ export function Tickets({ booking, refunds, picked, onChange }: Props) {
       .filter(({ status }) => COUNTS(status))
       .map(({ id }) => readRefundOptions({ path: { refund_id: id } })),
   });
+  if (given.some(({ isPending }) => isPending)) return <Said busy>Looking up what is left of each ticket</Said>;
   const shares = given.flatMap(({ data }) => data?.trace.lines ?? []);
   const taken = (ticketId: string) =>
     shares.filter(({ line_id }) => line_id === ticketId).reduce((sum, share) => sum + share.refund_minor, 0);
