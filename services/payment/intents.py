@@ -28,7 +28,7 @@ from payment.domain import (
     meaning,
     next_status,
 )
-from payment.gateways import SYSTEM, Gateway, IntentView
+from payment.gateways import SYSTEM, DeclineKind, Gateway, IntentView
 from payment.models import Attempt, Operation, Payment
 
 log = structlog.get_logger(__name__)
@@ -94,9 +94,9 @@ def _follow(change: Change, view: IntentView, *, has_moved: bool) -> None:
         case Status.SUCCEEDED:
             _captured(change, view, is_new=has_moved)
         case Status.VOIDED if has_moved:
-            _voided(change, view.ref)
+            _voided(change, view)
         case Status.FAILED if has_moved:
-            _failed(change, view.ref)
+            _failed(change, view)
 
 
 def quarantine(change: Change, doubts: list[str]) -> None:
@@ -124,6 +124,7 @@ def start_capture(change: Change) -> Attempt:
 def let_go(change: Change) -> None:
     """Closes a payment of which nothing exists at the provider."""
     change.move(Trigger.LET_GO)
+    metrics.checkout_ended(change.tx, "abandoned")
     change.close_attempts(others=True)
     _publish_voided(change)
     change.check_in(None)
@@ -133,6 +134,7 @@ def refused_amount(change: Change, code: str) -> None:
     """Closes a payment whose amount the provider does not take."""
     log.error("amount not chargeable", payment_id=str(change.payment.id), code=code)
     change.move(Trigger.REFUSED)
+    metrics.checkout_ended(change.tx, "refused")
     change.close_attempts(others=True)
     change.publish(PaymentFailed, reason="amount_not_chargeable")
     change.check_in(None)
@@ -152,6 +154,7 @@ def _count_decline(change: Change, view: IntentView) -> None:
     payment = change.payment
     change.set(declines=payment.declines + 1, last_decline_ref=view.decline_ref, checks=0)
     change.publish(PaymentAttemptFailed, attempts_left=payment.attempts_left)
+    change.tx.after_commit(metrics.DECLINES.labels(view.decline_kind).inc)
     if payment.declines >= DECLINES_MAX and payment.wish is Wish.COLLECT:
         change.set(wish=Wish.RELEASE, release_reason=Release.TOO_MANY_DECLINES)
 
@@ -174,7 +177,9 @@ def _captured(change: Change, view: IntentView, *, is_new: bool) -> None:
         if view.method:
             change.set(method_kind=view.method.kind, method_brand=view.method.brand, method_last4=view.method.last4)
             method = PaymentMethod(kind=view.method.kind, brand=view.method.brand, last4=view.method.last4)
-        change.publish(PaymentSucceeded, amount=payment.amount, method=method)
+        change.publish(PaymentSucceeded, amount=payment.amount, method=method, buyer_confirmed_at=view.charged_at)
+        metrics.checkout_ended(change.tx, "paid")
+        metrics.captured(change.tx, payment.amount)
         change.close_attempts(Operation.CREATE, Operation.CAPTURE, others=True)
     if view.fee is not None and not payment.fee_known:
         if view.fee:
@@ -182,17 +187,28 @@ def _captured(change: Change, view: IntentView, *, is_new: bool) -> None:
         change.set(fee_known=True)
 
 
-def _voided(change: Change, source: str) -> None:
-    _release_clearing(change, source)
+def _voided(change: Change, view: IntentView) -> None:
+    _release_clearing(change, view.ref)
+    metrics.checkout_ended(change.tx, _how_it_ended(change.payment, view))
     change.close_attempts(Operation.CREATE, Operation.CANCEL, others=True)
     _publish_voided(change)
 
 
-def _failed(change: Change, source: str) -> None:
-    _release_clearing(change, source)
+def _failed(change: Change, view: IntentView) -> None:
+    _release_clearing(change, view.ref)
+    metrics.checkout_ended(change.tx, _how_it_ended(change.payment, view))
     change.close_attempts(Operation.CREATE, Operation.CANCEL, others=True)
     is_declined = change.payment.release_reason is Release.TOO_MANY_DECLINES
     change.publish(PaymentFailed, reason="too_many_declines" if is_declined else "canceled_by_provider")
+
+
+def _how_it_ended(payment: Payment, view: IntentView) -> str:
+    """What a checkout without a capture counts as. Without a card entered it was none."""
+    if payment.release_reason is Release.SEATS_UNAVAILABLE:
+        return "seats_gone"
+    if payment.declines:
+        return "blocked" if view.decline_kind is DeclineKind.BLOCKED else "declined"
+    return "abandoned"
 
 
 def _release_clearing(change: Change, source: str) -> None:

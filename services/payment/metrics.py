@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from chassis.db import Transaction
 from chassis.metrics import REGISTRY
+from contracts.money import Money
 from prometheus_client import Counter, Gauge, Histogram
+
+from payment.domain import Status
 
 PROVIDER_CALLS = Counter(
     "provider_calls_total",
@@ -26,6 +30,25 @@ WEBHOOKS = Counter(
 )
 PAYMENTS = Counter("payments_total", "Payments that came to a status.", ["status"], registry=REGISTRY)
 REFUNDS = Counter("payment_refunds_total", "Refunds that came to a status.", ["status"], registry=REGISTRY)
+CHECKOUTS = Counter(
+    "payment_checkouts_total",
+    "Checkouts that ended: paid, declined, blocked (by fraud rules), seats_gone, refused (no such amount), abandoned (no card entered).",
+    ["outcome"],
+    registry=REGISTRY,
+)
+DECLINES = Counter(
+    "payment_declines_total",
+    "Confirmations that were declined, by who said no: issuer, authentication, blocked (by fraud rules) or provider.",
+    ["by"],
+    registry=REGISTRY,
+)
+CAPTURED_MINOR = Histogram(
+    "payment_captured_minor",
+    "Amounts that were captured, in minor units.",
+    ["currency"],
+    buckets=(1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000),
+    registry=REGISTRY,
+)
 OPEN = Gauge(
     "payment_open",
     "Payments, refunds and disputes whose outcome is open, by status.",
@@ -37,6 +60,11 @@ OPEN_OLDEST_SECONDS = Gauge(
 )
 STUCK_MONEY = Gauge(
     "payment_stuck_clearing", "Payments whose money has been in flight for more than ten minutes.", registry=REGISTRY
+)
+DISPUTE_DUE_SECONDS = Gauge(
+    "payment_dispute_due_seconds",
+    "Time that is left to answer the dispute that must be answered first; endless when none is open.",
+    registry=REGISTRY,
 )
 DISPUTES = Counter("payment_disputes_total", "Disputes that came to a status.", ["status"], registry=REGISTRY)
 OVERPAYMENTS = Counter(
@@ -62,3 +90,19 @@ QUARANTINED = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+
+
+for _status in Status:
+    PAYMENTS.labels(_status)
+for _outcome in ("paid", "declined", "blocked", "seats_gone", "refused", "abandoned"):
+    CHECKOUTS.labels(_outcome)
+
+
+def checkout_ended(tx: Transaction, outcome: str) -> None:
+    """Counts a checkout by how it ended, once that is committed."""
+    tx.after_commit(CHECKOUTS.labels(outcome).inc)
+
+
+def captured(tx: Transaction, amount: Money) -> None:
+    """Notes an amount that was captured, once that is committed."""
+    tx.after_commit(lambda: CAPTURED_MINOR.labels(amount.currency).observe(amount.amount_minor))
