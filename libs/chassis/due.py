@@ -85,6 +85,8 @@ class Sweep:
         self._claim = _claim_of(due)
         self.waiting = _waiting_in(due)
         """Counts what is due and not claimed, with the earliest instant; `due_by` is a parameter. Narrow it where claims are."""
+        for outcome in ("done", "failed"):
+            metrics.DUE_ROWS.labels(due.name, outcome)  # Prometheus sees no increase in what begins at 1
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._running: set[asyncio.Task[None]] = set()

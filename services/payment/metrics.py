@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from chassis.db import Transaction
 from chassis.metrics import REGISTRY
-from contracts.money import Money
+from contracts.money import EXPONENTS, Money
 from prometheus_client import Counter, Gauge, Histogram
 
+from payment.dispute_states import DisputeStatus
 from payment.domain import Status
+from payment.gateways import DeclineKind
 
 PROVIDER_CALLS = Counter(
     "provider_calls_total",
@@ -26,6 +28,16 @@ WEBHOOKS = Counter(
     "provider_webhooks_total",
     "Webhooks by what became of them: accepted, duplicate, known, ignored, foreign, or why they were refused.",
     ["outcome"],
+    registry=REGISTRY,
+)
+LAST_WEBHOOK = Gauge(
+    "provider_webhook_timestamp_seconds",
+    "When the last genuine webhook came; 0 before the first that this process got.",
+    registry=REGISTRY,
+)
+LAST_CAPTURE = Gauge(
+    "payment_captured_timestamp_seconds",
+    "When a payment was last captured, of which the provider then tells by webhook; 0 before the first.",
     registry=REGISTRY,
 )
 PAYMENTS = Counter("payments_total", "Payments that came to a status.", ["status"], registry=REGISTRY)
@@ -92,6 +104,17 @@ QUARANTINED = Counter(
 )
 
 
+for _currency in EXPONENTS:
+    CAPTURED_MINOR.labels(_currency)
+# Prometheus sees no increase in a series that begins at 1: what an alert counts is there from the start.
+for _kind in DeclineKind:
+    DECLINES.labels(_kind)
+for _refused in ("signature", "stale", "future", "malformed", "livemode", "accepted"):
+    WEBHOOKS.labels(_refused)
+for _dispute in DisputeStatus:
+    DISPUTES.labels(_dispute)
+for _how in ("settled_and_sent", "settled_beyond_captured", "refund_and_dispute"):
+    OVERPAYMENTS.labels(_how)
 for _status in Status:
     PAYMENTS.labels(_status)
 for _outcome in ("paid", "declined", "blocked", "seats_gone", "refused", "abandoned"):
@@ -106,3 +129,4 @@ def checkout_ended(tx: Transaction, outcome: str) -> None:
 def captured(tx: Transaction, amount: Money) -> None:
     """Notes an amount that was captured, once that is committed."""
     tx.after_commit(lambda: CAPTURED_MINOR.labels(amount.currency).observe(amount.amount_minor))
+    tx.after_commit(lambda: LAST_CAPTURE.set(tx.now.timestamp()))
