@@ -1,4 +1,4 @@
-"""RabbitMQ and nginx: what the sandbox needs from the system."""
+"""What the sandbox needs from the system, RabbitMQ and nginx, and what it can do without, Prometheus and Alertmanager."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sandbox.launcher import rabbitmq
+from sandbox.launcher import monitoring, rabbitmq
 from sandbox.launcher.programs import base_environment
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 Report = Callable[[str], None]
 TOLD_EVERY_SECONDS = 5
+TRIED = Path(sys.prefix) / ".monitoring-tried"
+"""Once in an environment: where apt cannot be reached, trying again would hold up every start."""
 
 
 class NotInstalled(RuntimeError):
@@ -25,25 +27,33 @@ class NotInstalled(RuntimeError):
 
 
 def ensure(report: Report) -> None:
-    """Installs what is missing with apt when we are root. Raises NotInstalled with the command to run otherwise."""
-    packages = missing()
+    """Installs what is missing with apt when we are root. Raises NotInstalled with the command to run otherwise.
+
+    Of what the sandbox can do without it is only told that it is not there.
+    """
+    needed, useful = missing(), monitoring.missing()
+    packages = needed + useful
     if not packages:
         return
     command = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NotInstalled(f"{' and '.join(packages)} are needed and not installed. Run: sudo {command}")
-    with no_service_starts():
-        _apt(
-            ["update", "-qq"], "reading the package lists (apt)", report, must_succeed=False
-        )  # one stale source is no obstacle
-        _apt(
-            ["install", "-y", "-q", "--no-install-recommends", *packages],
-            f"installing {' and '.join(packages)} (apt)",
-            report,
-            must_succeed=True,
-        )
+    may_install = os.geteuid() == 0 and shutil.which("apt-get") is not None
+    if needed and not may_install:
+        raise NotInstalled(f"{' and '.join(needed)} are needed and not installed. Run: sudo {command}")
+    if may_install and (needed or not TRIED.exists()):
+        with no_service_starts():
+            _install(packages, report, must_succeed=bool(needed))
     if missing():
         raise NotInstalled(f"{' and '.join(missing())} are still missing after: {command}")
+    if useful := monitoring.missing():
+        TRIED.touch()
+        report(f"without {' and '.join(useful)} nothing is measured and no alert is sent. Run: sudo {command}")
+
+
+def _install(packages: list[str], report: Report, *, must_succeed: bool) -> None:
+    # One stale source is no obstacle.
+    _apt(["update", "-qq"], "reading the package lists (apt)", report, must_succeed=False)
+    arguments = ["install", "-y", "-q", "--no-install-recommends", *packages]
+    _apt(arguments, f"installing {' and '.join(packages)} (apt)", report, must_succeed=must_succeed)
 
 
 def missing() -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sandbox.launcher.credentials import SERVICES, Credentials
 from sandbox.launcher.ports import Block
@@ -22,6 +24,8 @@ TUNABLE = (
     "PAYMENT_PROVIDER_LISTING_EVERY_S",
     "REFUND_CAMPAIGN_PER_S",
     "REFUND_APPROVAL_ABOVE_MINOR",
+    "WATCH_VERIFY_EVERY_S",
+    "WATCH_CANARY_EVERY_S",
     *(f"{service.upper()}_{name}" for service in SERVICES for name in ("DATABASE_POOL", "PREFETCH")),
 )
 """Taken from the environment of `boxoffice up` where they are set there."""
@@ -81,7 +85,14 @@ def operator_variables(at: Addresses, known: Credentials, webhook_secret: str | 
         "OPS_BROKER_MANAGEMENT_URL": at.management(known.broker_passwords["admin"]),
         "OPS_MAIL_URL": at.http("mail"),
         "OPS_CRM_URL": at.http("crm"),
+        "WATCH_PORT": str(at.ports["watch"]),
+        "WATCH_STAFF_TOKEN_COMMAND": staff_token_command(),
     }
+
+
+def staff_token_command() -> str:
+    """What prints a token of a manager."""
+    return f"{Path(sys.executable).with_name('boxoffice')} token --role manager"
 
 
 def own_stripe(known: Credentials, environment: Mapping[str, str]) -> bool:
