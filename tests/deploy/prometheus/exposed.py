@@ -35,7 +35,7 @@ def metrics() -> dict[str, frozenset[str]]:
                 labels = frozenset(collector._labelnames)
                 found |= {collector._name + suffix: labels for suffix in SUFFIXES[collector._type]}
             else:
-                found |= {name: frozenset() for name in registry._collector_to_names[collector]}
+                found |= {sample.name: frozenset() for family in collector.collect() for sample in family.samples}
     return found
 
 
