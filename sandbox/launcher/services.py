@@ -80,6 +80,7 @@ def operator_variables(at: Addresses, known: Credentials, webhook_secret: str | 
         url = at.database(service, owner, known.database_passwords[owner], "+asyncpg")
         variables[f"OPS_{service.upper()}_DATABASE_URL"] = url
     return {
+        "WATCH_VERIFY_EVERY_S": "300",
         **variables,
         "OPS_BROKER_URL": at.broker("admin", known.broker_passwords["admin"]),
         "OPS_BROKER_MANAGEMENT_URL": at.management(known.broker_passwords["admin"]),
