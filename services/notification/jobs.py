@@ -169,7 +169,6 @@ class Lanes(Sweep):
 
     def __init__(self, database: Database, work: Callable[[UUID], Awaitable[None]]) -> None:
         super().__init__(WEBHOOKS, database, self._in_lane, concurrency=64)
-        self.waiting = self.waiting.where(webhooks.is_of_active_endpoint())
         self._drain = work
         self._busy: set[UUID] = set()
 

@@ -13,7 +13,7 @@ from chassis import audit
 from chassis.crypto import Sealer
 from chassis.db import Transaction, table
 from chassis.errors import Conflict, NotFound
-from sqlalchemy import ColumnElement, DateTime, Delete, Row, bindparam, delete, func, literal, select, tuple_, update
+from sqlalchemy import DateTime, Delete, Row, bindparam, delete, func, literal, select, tuple_, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import UUID as SQL_UUID
 from sqlalchemy.dialects.postgresql import insert
@@ -163,13 +163,6 @@ class Batch:
     url: str
     secret: str
     deliveries: Sequence[Row[Any]]
-
-
-def is_of_active_endpoint() -> ColumnElement[bool]:
-    """Whether a delivery's endpoint is called at all."""
-    endpoints, deliveries = table(WebhookEndpoint), table(WebhookDelivery)
-    active = select(endpoints.c.id).where(endpoints.c.status == EndpointStatus.ACTIVE)
-    return deliveries.c.endpoint_id.in_(active)
 
 
 async def endpoints_in_debt(tx: Transaction, busy: Collection[UUID], at_most: int) -> list[UUID]:
