@@ -1,4 +1,4 @@
-"""`boxoffice`: migrate, doctor, verify, parked, republish, audit, refund."""
+"""`boxoffice`: migrate, doctor, verify, watch, canary, parked, republish, audit, refund."""
 
 from __future__ import annotations
 
@@ -58,6 +58,31 @@ def doctor() -> None:
     from ops.doctor import run  # noqa: PLC0415  # see above
 
     raise typer.Exit(run(load(Settings), load(Shared), typer.echo))
+
+
+@app.command()
+def watch() -> None:
+    """Run verify, the canary and looks at certificates on a schedule, with metrics for Prometheus, until it is stopped."""
+    from ops.watch import run  # noqa: PLC0415  # see above
+    from ops.watch.settings import WatchSettings  # noqa: PLC0415  # see above
+
+    run.watch(load(WatchSettings), typer.echo)
+
+
+@app.command()
+def canary(
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="One run; `boxoffice watch` makes them again and again.")
+    ] = False,
+) -> None:
+    """Book, pay, cancel and be refunded through the gateway, with a test card. Exit 1 where that does not go through."""
+    from ops.watch import run  # noqa: PLC0415  # see above
+    from ops.watch.settings import WatchSettings  # noqa: PLC0415  # see above
+
+    if not once:
+        raise typer.BadParameter("say --once; again and again is what `boxoffice watch` does with WATCH_CANARY_EVERY_S")
+    raise typer.Exit(run.canary_once(load(WatchSettings), typer.echo))
 
 
 @audit.command("verify")

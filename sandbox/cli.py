@@ -203,6 +203,12 @@ def _print_addresses(found: dict[str, Any]) -> None:
     print(f"mails            {found['mail']}")
     print(f"CRM receiver     {found['crm']}")
     print(f"RabbitMQ         {found['rabbitmq']['management']}")
+    print(f"alerts           {found['alerts']}")
+    print(
+        f"Prometheus       {found['prometheus'] or 'not installed: apt-get install prometheus prometheus-alertmanager'}"
+    )
+    if found["alertmanager"]:
+        print(f"Alertmanager     {found['alertmanager']}")
     print(f"staff token      {shlex.join(shlex.split(found['staff_token_command']))}")
 
 

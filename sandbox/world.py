@@ -1,6 +1,6 @@
-"""The outside world on a laptop, in one process: a mail catcher, a CRM receiver and a sign-in issuer.
+"""The outside world on a laptop, in one process: a mail catcher, a CRM receiver, a sign-in issuer and a receiver of alerts.
 
-    python -m sandbox.world --state DIR --smtp-port A --mail-port B --crm-port C --issuer-port D
+    python -m sandbox.world --state DIR --smtp-port A --mail-port B --crm-port C --issuer-port D --alerts-port E
 
 Everything listens on 127.0.0.1 only. What was received is kept in DIR and outlives any crash. Production mode is refused: the issuer gives
 any role to anybody.
@@ -23,7 +23,7 @@ from chassis.clock import SystemClock
 from chassis.ids import SystemIds
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox import crm, issuer, mail
+from sandbox import alerts, crm, issuer, mail
 
 HOST = "127.0.0.1"
 
@@ -38,7 +38,9 @@ class ByPort:
         await self._apps[scope["server"][1]](scope, receive, send)
 
 
-async def run(state: Path, smtp_port: int, mail_port: int, crm_port: int, issuer_port: int) -> None:
+async def run(
+    state: Path, *, smtp_port: int, mail_port: int, crm_port: int, issuer_port: int, alerts_port: int
+) -> None:
     """Until a signal says otherwise. Raises OSError where a port is taken or the folder cannot be written."""
     clock = SystemClock()
     mail_switch = mail.new_switch()
@@ -50,6 +52,7 @@ async def run(state: Path, smtp_port: int, mail_port: int, crm_port: int, issuer
         mail_port: mail.create_app(mails, smtp, mail_switch, smtp_port),
         crm_port: crm.create_app(deliveries, crm.new_switch(), crm_port),
         issuer_port: issuer.create_app(sign_in),
+        alerts_port: alerts.create_app(alerts.Alerts(state / "alerts.sqlite3", clock), alerts_port),
     }
     sockets = [_bound(port) for port in apps]
     await smtp.obey()
@@ -75,7 +78,7 @@ def main() -> None:
         sys.exit("BOXOFFICE_MODE is not sandbox: the outside world of the sandbox does not start.")
     parser = argparse.ArgumentParser(prog="python -m sandbox.world", allow_abbrev=False)
     parser.add_argument("--state", type=Path, required=True, help="folder that keeps what was received")
-    for name in ("smtp", "mail", "crm", "issuer"):
+    for name in ("smtp", "mail", "crm", "issuer", "alerts"):
         parser.add_argument(f"--{name}-port", type=int, required=True, metavar="PORT")
     arguments = parser.parse_args()
     os.umask(0o077)  # mails and keys are for this user alone

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 from contracts.asyncapi import document
+from contracts.catalogue import EVENTS
 from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
 
@@ -95,7 +96,7 @@ def create_service(  # the parts of a service, by name
             if Role.RELAY in roles:
                 relay = Relay(name, database, broker)
                 database.wake_relay = relay.wake
-                loops += [relay.run(), Upkeep(database, shared.outbox_retention_days, outdated).run()]
+                loops += [relay.run(), Upkeep(database, shared.outbox_retention_days, outdated, sweeps).run()]
             if Role.SWEEPS in roles:
                 loops += [sweep.run() for sweep in sweeps]
             await stack.enter_async_context(_running(loops))
@@ -115,6 +116,10 @@ def create_service(  # the parts of a service, by name
     app.state.sealer = sealer
     app.state.auth = Auth(shared, clock, token_signing_key)
     metrics.observe_pool(database)
+    metrics.begin_at_zero(
+        (event.type for event in EVENTS.values() if event.publisher == name),
+        (subscription.event.type for subscription in consumers.subscriptions.values()),
+    )
     problems.install(app)
     for router in routers if Role.HTTP in roles else ():
         app.include_router(router)

@@ -118,6 +118,9 @@ class Receiver:
             await self._retry(subscription, message, error)
             return
         metrics.EVENTS_CONSUMED.labels(subscription.event.type, outcome).inc()
+        if outcome == "done":
+            lag_s = (self.database.clock.now() - event.occurred_at).total_seconds()
+            metrics.EVENT_LAG_SECONDS.labels(subscription.event.type).observe(max(0.0, lag_s))
 
     async def handle(self, subscription: Subscription, event: Event, event_id: UUID) -> str:
         """The effect of an event, once: `done`, or `duplicate` when it had it before."""

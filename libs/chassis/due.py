@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Integer, bindparam, select, update
+from sqlalchemy import Integer, Select, bindparam, func, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import SQLModel
 
@@ -67,6 +67,12 @@ def _claim_of(due: Due) -> ReturningUpdate[UUID]:
     return update(rows).where(rows.c.id == claimed.c.id).values({column: leased}).returning(rows.c.id)
 
 
+def _waiting_in(due: Due) -> Select[int, datetime | None]:
+    column = table(due.model).c[due.column]
+    due_by = bindparam("due_by", type_=column.type)
+    return select(func.count(), func.min(column)).where(column <= due_by)
+
+
 class Sweep:
     """Works on rows that fall due, at most `concurrency` at a time. `work` opens its own transactions and is given the row's id."""
 
@@ -77,6 +83,10 @@ class Sweep:
         self.database = database
         self._work = work
         self._claim = _claim_of(due)
+        self.waiting = _waiting_in(due)
+        """Counts what is due and not claimed, with the earliest instant; `due_by` is a parameter. Narrow it where claims are."""
+        for outcome in ("done", "failed"):
+            metrics.DUE_ROWS.labels(due.name, outcome)  # Prometheus sees no increase in what begins at 1
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._running: set[asyncio.Task[None]] = set()
@@ -107,6 +117,14 @@ class Sweep:
         async with self.database.single() as tx:
             bounds = {"due_by": tx.now, "leased_until": tx.now + self.due.lease, "at_most": at_most}
             return list((await tx.execute(self._claim, bounds)).scalars())
+
+    async def measure(self) -> None:
+        """Sets the gauges of what waits."""
+        async with self.database.single() as tx:
+            count, oldest = (await tx.execute(self.waiting, {"due_by": tx.now})).one()
+            age_s = (tx.now - oldest).total_seconds() if oldest else 0.0
+        metrics.DUE_WAITING.labels(self.due.name).set(count)
+        metrics.DUE_OLDEST_SECONDS.labels(self.due.name).set(age_s)
 
     async def _start_due(self, room: int) -> int:
         try:

@@ -5,6 +5,7 @@ Labels take values from small fixed sets only: route templates, event types, swe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from time import perf_counter
 
 from fastapi import Response
@@ -56,6 +57,13 @@ EVENTS_CONSUMED = Counter(
 EVENT_SECONDS = Histogram(
     "event_handling_seconds", "Time to handle one delivery.", ["type"], buckets=_SECONDS, registry=REGISTRY
 )
+EVENT_LAG_SECONDS = Histogram(
+    "event_lag_seconds",
+    "From what happened until this service had its effect: outbox, broker, retries and handler together.",
+    ["type"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0),
+    registry=REGISTRY,
+)
 OUTBOX_UNPUBLISHED = Gauge("outbox_unpublished", "Events written and not yet confirmed.", registry=REGISTRY)
 OUTBOX_OLDEST_SECONDS = Gauge("outbox_oldest_seconds", "Age of the oldest such event.", registry=REGISTRY)
 RELAY_BATCH = Histogram(
@@ -65,8 +73,24 @@ RELAY_BATCH = Histogram(
     registry=REGISTRY,
 )
 DUE_ROWS = Counter("due_rows_total", "Due rows worked on: done or failed.", ["sweep", "outcome"], registry=REGISTRY)
+DUE_WAITING = Gauge("due_waiting_rows", "Rows that are due and not claimed.", ["sweep"], registry=REGISTRY)
+DUE_OLDEST_SECONDS = Gauge(
+    "due_oldest_seconds", "How long the first of them has been due.", ["sweep"], registry=REGISTRY
+)
 POOL_SIZE = Gauge("db_pool_size", "Connections that the pool may keep open.", registry=REGISTRY)
 POOL_IN_USE = Gauge("db_pool_in_use", "Connections handed out.", registry=REGISTRY)
+
+
+OUTCOMES = ("done", "duplicate", "retried", "parked")
+
+
+def begin_at_zero(publishes: Iterable[str], consumes: Iterable[str]) -> None:
+    """Makes the series of these event types before anything happens: Prometheus sees no increase in one that begins at 1."""
+    for event_type in publishes:
+        EVENTS_PUBLISHED.labels(event_type)
+    for event_type in consumes:
+        for outcome in OUTCOMES:
+            EVENTS_CONSUMED.labels(event_type, outcome)
 
 
 def observe_pool(database: Database) -> None:

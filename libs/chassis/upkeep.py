@@ -11,6 +11,7 @@ from sqlalchemy import Delete, delete, func, select
 
 from chassis import metrics
 from chassis.db import DATABASE_ERRORS, Database, reason, table
+from chassis.due import Sweep
 from chassis.idempotency import IdempotencyRow
 from chassis.outbox import OutboxRow
 
@@ -26,10 +27,17 @@ Outdated = Callable[[datetime], Sequence[Delete]]
 
 
 class Upkeep:
-    """`run` it as a task. Measures the outbox, and removes published events, old answers and what `outdated` names."""
+    """`run` it as a task. Measures the outbox and what waits for `sweeps`; removes old events and answers, and what `outdated` names."""
 
-    def __init__(self, database: Database, retention_days: int, outdated: Outdated = lambda _: ()) -> None:
+    def __init__(
+        self,
+        database: Database,
+        retention_days: int,
+        outdated: Outdated = lambda _: (),
+        sweeps: Sequence[Sweep] = (),
+    ) -> None:
         self.database = database
+        self.sweeps = sweeps
         self.outdated = outdated
         self.retention = timedelta(days=retention_days)
 
@@ -39,6 +47,8 @@ class Upkeep:
         while True:
             try:
                 await self.measure()
+                for sweep in self.sweeps:
+                    await sweep.measure()
                 if self.database.clock.now() >= prune_at:
                     await self.prune()
                     prune_at = self.database.clock.now() + PRUNE_EVERY

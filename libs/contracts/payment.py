@@ -34,6 +34,10 @@ class PaymentSucceeded(Event, type="payment.succeeded.v1", subject="payment_id")
     booking_id: UUID
     amount: Money
     method: PaymentMethod | None = None
+    buyer_confirmed_at: AwareDatetime | None = Field(
+        None,
+        description="when the buyer's confirmation reached the provider, by its clock; how long a booking takes is counted from it",
+    )
 
 
 class PaymentAttemptFailed(Event, type="payment.attempt-failed.v1", subject="payment_id"):

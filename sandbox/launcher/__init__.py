@@ -6,6 +6,7 @@
 - credentials: passwords and keys, made at the first start
 - programs: one program to run, with its argv, environment, user and the signal that stops it
 - postgres, rabbitmq, nginx: the three servers, their configuration and how to see that they are ready
+- monitoring: Prometheus and Alertmanager, where they are installed
 - services: what each service and the operator are told
 - registrations: what is told to Stripe and to notification when they run
 - stack: all processes, in the order in which they start

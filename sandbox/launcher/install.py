@@ -1,4 +1,4 @@
-"""RabbitMQ and nginx: what the sandbox needs from the system; and the browser that tests drive."""
+"""What the sandbox needs from the system, RabbitMQ and nginx, what it can do without, Prometheus and Alertmanager, and the tests' browser."""
 
 from __future__ import annotations
 
@@ -12,39 +12,63 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sandbox.launcher import rabbitmq
+from sandbox.launcher import monitoring, rabbitmq
 from sandbox.launcher.programs import base_environment
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 Report = Callable[[str], None]
 TOLD_EVERY_SECONDS = 5
+TRIED = Path(sys.prefix) / ".monitoring-tried"
+"""Once in an environment: where apt cannot be reached, trying again would hold up every start."""
 
 
 class NotInstalled(RuntimeError):
     """Something is missing and could not be installed; the message says what to run."""
 
 
-def ensure(report: Report, look: Callable[[], list[str]] | None = None) -> None:
-    """Installs with apt what `look` finds missing (if not given: `missing`). Raises NotInstalled with the command when we are not root."""
-    look = look or missing
-    packages = look()
+def ensure(report: Report) -> None:
+    """Installs what is missing with apt when we are root. Raises NotInstalled with the command to run otherwise.
+
+    Of what the sandbox can do without it is only told that it is not there.
+    """
+    needed, useful = missing(), monitoring.missing()
+    packages = needed + useful
     if not packages:
         return
     command = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NotInstalled(f"Not installed, but needed: {' and '.join(packages)}. Run: sudo {command}")
+    if needed and not _may_install():
+        raise NotInstalled(f"{' and '.join(needed)} are needed and not installed. Run: sudo {command}")
+    if _may_install() and (needed or not TRIED.exists()):
+        _install(packages, report, must_succeed=bool(needed))
+    if missing():
+        raise NotInstalled(f"{' and '.join(missing())} are still missing after: {command}")
+    if useful := monitoring.missing():
+        TRIED.touch()
+        report(f"without {' and '.join(useful)} nothing is measured and no alert is sent. Run: sudo {command}")
+
+
+def ensure_browser(report: Report) -> None:
+    """The same for the browser that tests drive."""
+    if not (packages := missing_browser()):
+        return
+    command = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
+    if not _may_install():
+        raise NotInstalled(f"{' and '.join(packages)} is not installed. Run: sudo {command}")
+    _install(packages, report, must_succeed=True)
+    if missing_browser():
+        raise NotInstalled(f"{' and '.join(packages)} is still missing after: {command}")
+
+
+def _may_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def _install(packages: list[str], report: Report, *, must_succeed: bool) -> None:
     with no_service_starts():
-        _apt(
-            ["update", "-qq"], "reading the package lists (apt)", report, must_succeed=False
-        )  # one stale source is no obstacle
-        _apt(
-            ["install", "-y", "-q", "--no-install-recommends", *packages],
-            f"installing {' and '.join(packages)} (apt)",
-            report,
-            must_succeed=True,
-        )
-    if look():
-        raise NotInstalled(f"Still missing after {command}: {' and '.join(look())}")
+        # One stale source is no obstacle.
+        _apt(["update", "-qq"], "reading the package lists (apt)", report, must_succeed=False)
+        arguments = ["install", "-y", "-q", "--no-install-recommends", *packages]
+        _apt(arguments, f"installing {' and '.join(packages)} (apt)", report, must_succeed=must_succeed)
 
 
 def missing() -> list[str]:

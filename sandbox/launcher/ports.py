@@ -28,6 +28,10 @@ NAMES = (
     "broker_metrics",
     "distribution",
     "epmd",
+    "alerts",
+    "watch",
+    "prometheus",
+    "alertmanager",
 )
 SIZE = 32
 FIRST, LAST = 21_000, 31_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ TUNABLE = (
     "PAYMENT_REVIEW_DECLINES",
     "REFUND_CAMPAIGN_PER_S",
     "REFUND_APPROVAL_ABOVE_MINOR",
+    "WATCH_VERIFY_EVERY_S",
+    "WATCH_CANARY_EVERY_S",
     *(f"{service.upper()}_{name}" for service in SERVICES for name in ("DATABASE_POOL", "PREFETCH")),
 )
 """Taken from the environment of `boxoffice up` where they are set there."""
@@ -87,11 +90,14 @@ def operator_variables(at: Addresses, known: Credentials, webhook_secret: str | 
         url = at.database(service, owner, known.database_passwords[owner], "+asyncpg")
         variables[f"OPS_{service.upper()}_DATABASE_URL"] = url
     return {
+        "WATCH_VERIFY_EVERY_S": "300",
         **variables,
         "OPS_BROKER_URL": at.broker("admin", known.broker_passwords["admin"]),
         "OPS_BROKER_MANAGEMENT_URL": at.management(known.broker_passwords["admin"]),
         "OPS_MAIL_URL": at.http("mail"),
         "OPS_CRM_URL": at.http("crm"),
+        "WATCH_PORT": str(at.ports["watch"]),
+        "WATCH_STAFF_TOKEN_COMMAND": staff_token_command(),
     }
 
 
@@ -106,6 +112,11 @@ def page_variables(at: Addresses, known: Credentials, pages: Path) -> dict[str, 
         "MODE": "sandbox",
         "PAGES_DIR": str(pages),
     }
+
+
+def staff_token_command() -> str:
+    """What prints a token of a manager."""
+    return f"{Path(sys.executable).with_name('boxoffice')} token --role manager"
 
 
 def own_stripe(known: Credentials, environment: Mapping[str, str]) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx2
 
-from sandbox.launcher import credentials, postgres, rabbitmq, registrations
+from sandbox.launcher import credentials, monitoring, postgres, rabbitmq, registrations
 from sandbox.launcher.credentials import SERVICES
 from sandbox.launcher.home import CLONE, Home
 from sandbox.launcher.nginx import Gateway
@@ -77,7 +77,8 @@ class Stack:
                     )
                 ],
             ),
-            Stage([self._gateway()]),
+            # Last, so that they take nothing that still starts for something that is down.
+            Stage([self._gateway(), self._watch(), *self._monitoring()]),
         ]
 
     @property
@@ -140,11 +141,12 @@ class Stack:
             "--mail-port": str(ports["mail"]),
             "--crm-port": str(ports["crm"]),
             "--issuer-port": str(ports["issuer"]),
+            "--alerts-port": str(ports["alerts"]),
         }
         return Spec(
             "world",
             lambda: self._python("sandbox.world", arguments),
-            lambda: silent(*(ports[name] for name in ("smtp", "mail", "crm", "issuer"))),
+            lambda: silent(*(ports[name] for name in ("smtp", "mail", "crm", "issuer", "alerts"))),
             lambda: folder.mkdir(mode=0o700, exist_ok=True),
             url=self.at.http("mail"),
         )
@@ -188,6 +190,52 @@ class Stack:
 
         url = self.at.http("gateway")
         return Spec("gateway", gateway.program, lambda: refusal(f"{url}/api/events"), prepare, url=url)
+
+    def _watch(self) -> Spec:
+        """Nothing waits for it: it begins to look minutes later."""
+
+        def program() -> Program:
+            variables = operator_variables(self.at, self.known, self.webhook_secret)
+            command = [str(Path(sys.executable).with_name("boxoffice")), "watch"]
+            return Program(
+                command, {**self._environment(), "BOXOFFICE_HOME": str(self.home.folder), **variables}, self.home.folder
+            )
+
+        url = self.at.http("watch")
+        return Spec("watch", program, lambda: None, url=url, metrics=f"{url}/metrics")
+
+    def _monitoring(self) -> list[Spec]:
+        if not monitoring.installed():
+            return []
+        ports, folder = self.at.ports, self.home.folder
+
+        def target(port: str, **labels: str) -> dict[str, object]:
+            return {"targets": [f"127.0.0.1:{ports[port]}"], "labels": labels}
+
+        prometheus = monitoring.Prometheus(
+            folder / "prometheus",
+            DEPLOY / "prometheus",
+            ports["prometheus"],
+            {
+                "services": [target(name, service=name) for name in SERVICES],
+                "watch": [target("watch")],
+                "rabbitmq": [target("broker_metrics")],
+                "alertmanager": [target("alertmanager")],
+            },
+        )
+        alertmanager = monitoring.Alertmanager(
+            folder / "alertmanager", DEPLOY / "alertmanager", ports["alertmanager"], self.at.http("alerts")
+        )
+        return [
+            self._monitor("prometheus", prometheus),
+            self._monitor("alertmanager", alertmanager),
+        ]
+
+    def _monitor(self, name: str, server: monitoring.Prometheus | monitoring.Alertmanager) -> Spec:
+        url = self.at.http(name)
+        return Spec(
+            name, server.program, lambda: refusal(f"{url}/-/ready"), server.prepare, url=url, metrics=f"{url}/metrics"
+        )
 
     def _python(self, module: str, arguments: dict[str, str]) -> Program:
         flat = [part for pair in arguments.items() for part in pair]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sandbox.launcher.credentials import SERVICES
+from sandbox.launcher.services import staff_token_command
 from sandbox.launcher.stack import Stack
 from sandbox.launcher.supervisor import Supervised
 
@@ -25,6 +24,9 @@ def status(stack: Stack, processes: Mapping[str, Supervised]) -> dict[str, Any]:
         "mail": at.http("mail"),
         "crm": at.http("crm"),
         "issuer": at.http("issuer"),
+        "alerts": at.http("alerts"),
+        "prometheus": at.http("prometheus") if "prometheus" in processes else None,
+        "alertmanager": at.http("alertmanager") if "alertmanager" in processes else None,
         "rabbitmq": {
             "amqp": at.broker("admin", known.broker_passwords["admin"]),
             "management": at.http("management"),
@@ -38,7 +40,7 @@ def status(stack: Stack, processes: Mapping[str, Supervised]) -> dict[str, Any]:
         },
         "postgres": {"url": stack.database_server.url(), "data": str(stack.database_server.folder / "data")},
         "processes": {name: _process(process) for name, process in processes.items()},
-        "staff_token_command": f"{Path(sys.executable).with_name('boxoffice')} token --role manager",
+        "staff_token_command": staff_token_command(),
         "supervisor": os.getpid(),
         "home": str(stack.home.folder),
     }

@@ -63,6 +63,7 @@ async def confirm(tx: Transaction, event: PaymentSucceeded) -> None:
         return
     after = domain.next_status(booking.status, Trigger.PAYMENT_SUCCEEDED)
     confirmed = confirmation(placed, event.payment_id, version=booking.version + 1, occurred_at=tx.now)
+    metrics.confirmed(tx, event.buyer_confirmed_at)
     await change(tx, placed, after, confirmed, paid_at=tx.now, confirmed_at=tx.now, **_noted(event))
 
 

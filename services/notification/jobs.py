@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.headerregistry import Address
+from itertools import product
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -43,6 +44,11 @@ MAIL_ATTEMPTS = Counter(
 WEBHOOK_CALLS = Counter(
     "webhook_calls_total", "Calls to CRM endpoints: acknowledged, rejected or gone.", ["outcome"], registry=REGISTRY
 )
+
+for _template, _status in product(Template, MessageStatus):
+    MAIL_ATTEMPTS.labels(_template, _status)
+for _answer in ("acknowledged", "rejected", "gone"):
+    WEBHOOK_CALLS.labels(_answer)
 
 CALLS_AT_ONCE = 8
 """To one endpoint: enough to keep up with a sale, too few to be an attack on the receiver."""

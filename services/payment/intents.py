@@ -36,7 +36,7 @@ from payment.domain import (
     next_status,
 )
 from payment.fraud import ReviewKind, ReviewStatus, Rule
-from payment.gateways import SYSTEM, Gateway, IntentView
+from payment.gateways import SYSTEM, DeclineKind, Gateway, IntentView
 from payment.models import REFUND_CHECKS, REVIEW_REJECTED, Attempt, Decline, Operation, Payment, Refund, Review
 
 log = structlog.get_logger(__name__)
@@ -121,9 +121,9 @@ def _follow(change: Change, view: IntentView, held: Held | None, *, has_moved: b
         case Status.SUCCEEDED:
             _captured(change, view, is_new=has_moved)
         case Status.VOIDED if has_moved:
-            _voided(change, view.ref)
+            _voided(change, view)
         case Status.FAILED if has_moved:
-            _failed(change, view.ref)
+            _failed(change, view)
 
 
 def quarantine(change: Change, doubts: list[str], view: IntentView) -> None:
@@ -179,6 +179,7 @@ def start_capture(change: Change) -> Attempt:
 
 def let_go(change: Change) -> None:
     """Closes a payment of which nothing exists at the provider."""
+    metrics.checkout_ended(change.tx, "abandoned")
     change.close_attempts(others=True)
     if change.payment.release_reason in OF_BOOKING:
         change.move(Trigger.LET_GO)
@@ -193,6 +194,7 @@ def refused_amount(change: Change, code: str) -> None:
     """Closes a payment whose amount the provider does not take."""
     log.error("amount not chargeable", payment_id=str(change.payment.id), code=code)
     change.move(Trigger.REFUSED)
+    metrics.checkout_ended(change.tx, "refused")
     change.close_attempts(others=True)
     change.publish(PaymentFailed, reason="amount_not_chargeable")
     change.check_in(None)
@@ -220,6 +222,7 @@ def _count_decline(change: Change, view: IntentView) -> None:
     )
     change.alongside(insert(table(Decline)).values(declined.model_dump()))
     change.publish(PaymentAttemptFailed, attempts_left=payment.attempts_left)
+    change.tx.after_commit(metrics.DECLINES.labels(view.decline_kind).inc)
     if payment.declines >= DECLINES_MAX and payment.wish is Wish.COLLECT:
         change.set(wish=Wish.RELEASE, release_reason=Release.TOO_MANY_DECLINES)
 
@@ -306,7 +309,9 @@ def _captured(change: Change, view: IntentView, *, is_new: bool) -> None:
         _note_method(change, view)
         if view.method:
             method = PaymentMethod(kind=view.method.kind, brand=view.method.brand, last4=view.method.last4)
-        change.publish(PaymentSucceeded, amount=payment.amount, method=method)
+        change.publish(PaymentSucceeded, amount=payment.amount, method=method, buyer_confirmed_at=view.charged_at)
+        metrics.checkout_ended(change.tx, "paid")
+        metrics.captured(change.tx, payment.amount)
         change.close_attempts(Operation.CREATE, Operation.CAPTURE, others=True)
     _note_fee(change, view)
 
@@ -318,14 +323,16 @@ def _note_fee(change: Change, view: IntentView) -> None:
         change.set(fee_known=True)
 
 
-def _voided(change: Change, source: str) -> None:
-    _release_clearing(change, source)
+def _voided(change: Change, view: IntentView) -> None:
+    _release_clearing(change, view.ref)
+    metrics.checkout_ended(change.tx, _how_it_ended(change.payment, view))
     change.close_attempts(Operation.CREATE, Operation.CANCEL, others=True)
     _publish_voided(change)
 
 
-def _failed(change: Change, source: str) -> None:
-    _release_clearing(change, source)
+def _failed(change: Change, view: IntentView) -> None:
+    _release_clearing(change, view.ref)
+    metrics.checkout_ended(change.tx, _how_it_ended(change.payment, view))
     change.close_attempts(Operation.CREATE, Operation.CANCEL, others=True)
     _publish_failed(change)
 
@@ -337,6 +344,17 @@ def _publish_failed(change: Change) -> None:
         reason="too_many_declines" if release is Release.TOO_MANY_DECLINES else "canceled_by_provider",
         rejected_in_review=release is Release.REVIEW_REJECTED,
     )
+
+
+def _how_it_ended(payment: Payment, view: IntentView) -> str:
+    """What a checkout without a capture counts as. Without a card entered it was none."""
+    if payment.release_reason is Release.SEATS_UNAVAILABLE:
+        return "seats_gone"
+    if payment.release_reason is Release.REVIEW_REJECTED:
+        return "blocked"
+    if payment.declines:
+        return "blocked" if view.decline_kind is DeclineKind.BLOCKED else "declined"
+    return "abandoned"
 
 
 def _release_clearing(change: Change, source: str) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from chassis.db import Transaction
 from chassis.metrics import REGISTRY
+from contracts.money import EXPONENTS, Money
 from prometheus_client import Counter, Gauge, Histogram
+
+from payment.dispute_states import DisputeStatus
+from payment.domain import Status
+from payment.gateways import DeclineKind
 
 PROVIDER_CALLS = Counter(
     "provider_calls_total",
@@ -24,8 +30,37 @@ WEBHOOKS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+LAST_WEBHOOK = Gauge(
+    "provider_webhook_timestamp_seconds",
+    "When the last genuine webhook came; 0 before the first that this process got.",
+    registry=REGISTRY,
+)
+LAST_CAPTURE = Gauge(
+    "payment_captured_timestamp_seconds",
+    "When a payment was last captured, of which the provider then tells by webhook; 0 before the first.",
+    registry=REGISTRY,
+)
 PAYMENTS = Counter("payments_total", "Payments that came to a status.", ["status"], registry=REGISTRY)
 REFUNDS = Counter("payment_refunds_total", "Refunds that came to a status.", ["status"], registry=REGISTRY)
+CHECKOUTS = Counter(
+    "payment_checkouts_total",
+    "Checkouts that ended: paid, declined, blocked (by fraud rules), seats_gone, refused (no such amount), abandoned (no card entered).",
+    ["outcome"],
+    registry=REGISTRY,
+)
+DECLINES = Counter(
+    "payment_declines_total",
+    "Confirmations that were declined, by who said no: issuer, authentication, blocked (by fraud rules) or provider.",
+    ["by"],
+    registry=REGISTRY,
+)
+CAPTURED_MINOR = Histogram(
+    "payment_captured_minor",
+    "Amounts that were captured, in minor units.",
+    ["currency"],
+    buckets=(1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000),
+    registry=REGISTRY,
+)
 OPEN = Gauge(
     "payment_open",
     "Payments, refunds and disputes whose outcome is open, by status.",
@@ -37,6 +72,11 @@ OPEN_OLDEST_SECONDS = Gauge(
 )
 STUCK_MONEY = Gauge(
     "payment_stuck_clearing", "Payments whose money has been in flight for more than ten minutes.", registry=REGISTRY
+)
+DISPUTE_DUE_SECONDS = Gauge(
+    "payment_dispute_due_seconds",
+    "Time that is left to answer the dispute that must be answered first; endless when none is open.",
+    registry=REGISTRY,
 )
 DISPUTES = Counter("payment_disputes_total", "Disputes that came to a status.", ["status"], registry=REGISTRY)
 OVERPAYMENTS = Counter(
@@ -68,3 +108,31 @@ QUARANTINED = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+
+
+for _currency in EXPONENTS:
+    CAPTURED_MINOR.labels(_currency)
+# Prometheus sees no increase in a series that begins at 1: what an alert counts is there from the start.
+for _kind in DeclineKind:
+    DECLINES.labels(_kind)
+for _refused in ("signature", "stale", "future", "malformed", "livemode", "accepted"):
+    WEBHOOKS.labels(_refused)
+for _dispute in DisputeStatus:
+    DISPUTES.labels(_dispute)
+for _how in ("settled_and_sent", "settled_beyond_captured", "refund_and_dispute"):
+    OVERPAYMENTS.labels(_how)
+for _status in Status:
+    PAYMENTS.labels(_status)
+for _outcome in ("paid", "declined", "blocked", "seats_gone", "refused", "abandoned"):
+    CHECKOUTS.labels(_outcome)
+
+
+def checkout_ended(tx: Transaction, outcome: str) -> None:
+    """Counts a checkout by how it ended, once that is committed."""
+    tx.after_commit(CHECKOUTS.labels(outcome).inc)
+
+
+def captured(tx: Transaction, amount: Money) -> None:
+    """Notes an amount that was captured, once that is committed."""
+    tx.after_commit(lambda: CAPTURED_MINOR.labels(amount.currency).observe(amount.amount_minor))
+    tx.after_commit(lambda: LAST_CAPTURE.set(tx.now.timestamp()))

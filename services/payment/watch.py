@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import timedelta
 from enum import StrEnum
 
@@ -50,6 +51,10 @@ async def measure(tx: Transaction) -> None:
     metrics.STUCK_MONEY.set(stuck.scalar_one())
     twice = await tx.execute(select(func.count()).select_from(payments).where(payments.c.double_return_minor != 0))
     metrics.DOUBLE_RETURNS.set(twice.scalar_one())
+    disputes = table(Dispute)
+    due = await tx.execute(select(func.min(disputes.c.respond_by)).where(disputes.c.status.in_(OPEN_DISPUTES)))
+    respond_by = due.scalar_one()
+    metrics.DISPUTE_DUE_SECONDS.set((respond_by - tx.now).total_seconds() if respond_by else math.inf)
 
 
 async def _measure(

@@ -31,6 +31,7 @@ async def receive_stripe(request: Request) -> dict[str, str]:
     async with database.single() as tx:  # the insert is all that is written
         outcome = await receipts.receive(tx, gateway, request.app.state.sealer, event, body)
     metrics.WEBHOOKS.labels(outcome).inc()
+    metrics.LAST_WEBHOOK.set(database.clock.now().timestamp())
     return {"outcome": outcome}
 
 

@@ -46,6 +46,9 @@ class ItemSweep(Sweep):
 
     def __init__(self, database: Database, per_s: int) -> None:
         super().__init__(ITEMS, database, partial(refund_booking, database))
+        items, campaigns = table(CampaignItem), table(Campaign)
+        of_paused = select(campaigns.c.id).where(campaigns.c.paused_at.is_not(None))
+        self.waiting = self.waiting.where(items.c.event_id.not_in(of_paused))
         self._per_s = per_s
 
     async def claim(self, at_most: int) -> list[UUID]:

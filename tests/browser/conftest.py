@@ -58,7 +58,7 @@ def _chromium() -> str:
     with (Path(os.environ[RUN_FOLDER]) / "chromium.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            install.ensure(print, install.missing_browser)
+            install.ensure_browser(print)
         except install.NotInstalled as error:
             pytest.skip(f"no browser: {error}")
     found = shutil.which("chromium")

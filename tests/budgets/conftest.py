@@ -9,10 +9,11 @@ from sandbox.story.shop import Shop
 from tests.support.stack import RunningStack, running_stack
 
 VARIABLES = {
-    # What payment asks the provider for by the clock belongs to no booking.
+    # What payment and verify ask the provider for by the clock belongs to no booking.
     "PAYMENT_BALANCE_EVERY_S": "86400",
     "PAYMENT_PROVIDER_LISTING_EVERY_S": "86400",
     "REFUND_APPROVAL_ABOVE_MINOR": '{"EUR": 0}',
+    "WATCH_VERIFY_EVERY_S": "0",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from chassis.clock import SystemClock
 from chassis.consumers import Consumers, _undecoded
 from chassis.db import Transaction
 from chassis.link import BrokerLink
+from chassis.metrics import REGISTRY
 from chassis.topology import declare, topology
 from contracts.booking import BookingPlaced
 from contracts.catalogue import queue_name
@@ -39,6 +41,23 @@ async def test_the_same_event_twenty_times_has_one_effect(specimen: Specimen) ->
     last = await specimen.running.deliver(succeeded())
     await eventually(lambda: specimen.running.consumed(last))
     assert specimen.seen.count(event) == 1
+
+
+async def test_the_way_from_what_happened_to_its_effect_is_timed(specimen: Specimen) -> None:
+    """Whoever had waited for the broker or a retry has waited: the time begins when it happened. A duplicate has no effect to time."""
+    late = {"type": "payment.succeeded.v1", "le": "30.0"}
+    before = REGISTRY.get_sample_value("event_lag_seconds_bucket", late) or 0.0
+    old = succeeded().model_copy(update={"occurred_at": SystemClock().now() - timedelta(seconds=20)})
+    event_id = await specimen.running.deliver_and_wait(old)
+    await specimen.running.deliver(old, event_id)
+    await specimen.running.deliver_and_wait(succeeded())
+
+    async def timed() -> bool:
+        return REGISTRY.get_sample_value("event_lag_seconds_bucket", late) == before + 2
+
+    await eventually(timed)
+    quick = REGISTRY.get_sample_value("event_lag_seconds_bucket", {**late, "le": "10.0"}) or 0.0
+    assert quick < before + 2
 
 
 async def test_a_rolled_back_effect_leaves_no_inbox_row_and_is_retried(specimen: Specimen) -> None:

@@ -13,6 +13,7 @@ from chassis.clock import SystemClock
 from chassis.db import Database, table
 from chassis.due import Due, Sweep
 from chassis.ids import SystemIds
+from chassis.metrics import REGISTRY
 from sqlalchemy import DateTime, MetaData, func, insert, select, update
 from sqlmodel import Field, SQLModel
 
@@ -94,6 +95,34 @@ async def test_a_row_is_not_done_before_it_is_due(database: Database) -> None:
     sweep = chore(database)
     assert await sweep.claim(10) == due
     assert await sweep.claim(10) == []
+
+
+async def test_what_waits_is_measured_and_what_is_claimed_does_not_wait(database: Database) -> None:
+    """The age is that of the first row that nobody took; a claimed one is at work."""
+    await add(database, 1, in_s=-40)
+    await add(database, 2, in_s=-20)
+    await add(database, 1, in_s=3600)
+    sweep = chore(database)
+
+    async def measured() -> tuple[float, float]:
+        await sweep.measure()
+        samples = (
+            REGISTRY.get_sample_value(name, {"sweep": "chores"}) for name in ("due_waiting_rows", "due_oldest_seconds")
+        )
+        waiting, oldest_s = samples
+        assert waiting is not None
+        assert oldest_s is not None
+        return waiting, oldest_s
+
+    waiting, oldest_s = await measured()
+    assert waiting == 3
+    assert 40 <= oldest_s < 45
+    await sweep.claim(1)
+    waiting, oldest_s = await measured()
+    assert waiting == 2
+    assert 20 <= oldest_s < 25
+    await sweep.claim(9)
+    assert await measured() == (0, 0)
 
 
 async def test_a_row_whose_worker_died_falls_due_again(database: Database, running: list[asyncio.Task[None]]) -> None:

@@ -42,6 +42,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> I
     home = tmp_path_factory.mktemp("stack") / "home"
     variables = {
         "BOXOFFICE_OTLP_ENDPOINT": collector.address,
+        "WATCH_VERIFY_EVERY_S": "0",  # tests verify when they are ready for it
         "REFUND_APPROVAL_ABOVE_MINOR": json.dumps({"EUR": APPROVAL_ABOVE_MINOR}),
     }
     with running_stack(home, **variables) as stack:

@@ -15,6 +15,7 @@ import pytest
 from chassis.clock import SystemClock
 from chassis.db import DATABASE_ERRORS, Database, Transaction, table
 from chassis.ids import SystemIds
+from chassis.metrics import REGISTRY
 from contracts.refund import RefundApproved, RefundCampaignStarted
 from refund import campaign, service
 from refund.campaign_models import Pace
@@ -194,6 +195,12 @@ async def test_the_oldest_booking_is_first(refund: Running) -> None:
     assert await money(tour) == (6, 6, 6, 6)
 
 
+async def late(database: Database) -> float:
+    """Items that an operator is shown as waiting to be taken up."""
+    await ItemSweep(database, 10).measure()
+    return REGISTRY.get_sample_value("due_waiting_rows", {"sweep": "refund-campaign-items"}) or 0.0
+
+
 async def test_a_pause_holds_from_its_answer_on_and_resume_goes_on(refund: Running) -> None:
     tour = Tour(refund)
     await tour.sold(25)
@@ -209,6 +216,7 @@ async def test_a_pause_holds_from_its_answer_on_and_resume_goes_on(refund: Runni
         assert 0 < paused["items"]["queued"] < 25
         await asyncio.sleep(1.2)
         assert (await tour.progress())["items"] == paused["items"]
+        assert await late(databases[0]) == 0, "what staff have paused is not late"
         assert (await tour.post("pause")).status_code == 200
         resumed = (await tour.post("resume")).json()
         assert resumed["state"] == "running"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -72,12 +73,22 @@ class Method:
     last4: str | None
 
 
+class DeclineKind(StrEnum):
+    """Who said no to a confirmation, so that an issuer's outage is told from a fault of ours."""
+
+    ISSUER = "issuer"
+    AUTHENTICATION = "authentication"  # 3-D Secure was not passed
+    BLOCKED = "blocked"  # the provider's fraud rules
+    PROVIDER = "provider"
+
+
 @dataclass(frozen=True, slots=True)
 class IntentView:
     """A payment as the provider shows it. `captured` is what was actually taken; `fee` is known once the money has been booked.
 
     `card` is the provider's fingerprint of the card that was used, or that was declined last; `risk_level` its own judgement, and
-    `is_flagged` whether it wants somebody to look.
+    `is_flagged` whether it wants somebody to look. `charged_at`: when the buyer's confirmation, with whatever the bank asked, reached the
+    provider's charge.
     """
 
     ref: str
@@ -88,6 +99,8 @@ class IntentView:
     metadata: Mapping[str, str]
     client_secret: str | None = field(default=None, repr=False)
     decline_ref: str | None = None
+    decline_kind: DeclineKind | None = None
+    charged_at: datetime | None = None
     method: Method | None = None
     fee: Money | None = None
     decline_code: str | None = None

@@ -23,6 +23,7 @@ from payment.gateways import (
     SYSTEM,
     BadWebhook,
     Capabilities,
+    DeclineKind,
     DisputeView,
     IntentView,
     Method,
@@ -321,6 +322,8 @@ def intent_view(intent: Mapping[str, Any]) -> IntentView:
         metadata=dict(intent["metadata"]),
         client_secret=intent.get("client_secret"),
         decline_ref=_decline_ref(error) if error else None,
+        decline_kind=_decline_kind(error, charge) if error else None,
+        charged_at=_instant(charge["created"]) if charge.get("created") else None,
         method=_method(charge.get("payment_method_details")),
         fee=_fee(charge.get("balance_transaction")),
         decline_code=_word(error.get("decline_code") or error.get("code")) if error else None,
@@ -402,6 +405,16 @@ def _word(value: object) -> str | None:
 def _decline_ref(error: Mapping[str, Any]) -> str:
     """What tells one decline from the next: its charge, or, where none was made (3-D Secure failed), the method that was tried."""
     return str(error.get("charge") or _id_of(error.get("payment_method")) or error.get("code"))
+
+
+def _decline_kind(error: Mapping[str, Any], charge: Mapping[str, Any]) -> DeclineKind:
+    """docs.stripe.com/error-codes, docs.stripe.com/declines: `blocked` is Radar's word for what never reached the issuer."""
+    if (charge.get("outcome") or {}).get("type") == "blocked":
+        return DeclineKind.BLOCKED
+    if error.get("code") in {"payment_intent_authentication_failure", "authentication_required"}:
+        return DeclineKind.AUTHENTICATION
+    is_of_card = error.get("type") == "card_error" and error.get("code") != "processing_error"
+    return DeclineKind.ISSUER if is_of_card else DeclineKind.PROVIDER
 
 
 def _method(details: Mapping[str, Any] | None) -> Method | None:

@@ -15,6 +15,8 @@ import jwt
 import psutil
 import pytest
 
+from sandbox.launcher import monitoring
+
 BOXOFFICE = Path(sys.executable).with_name("boxoffice")
 PROCESSES = {
     "epmd",
@@ -27,6 +29,8 @@ PROCESSES = {
     "refund",
     "notification",
     "gateway",
+    "watch",
+    *(() if monitoring.missing() else ("prometheus", "alertmanager")),
 }
 
 

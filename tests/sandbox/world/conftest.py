@@ -41,12 +41,18 @@ class World:
         return self.clients["crm"]
 
     @property
+    def alerts(self) -> httpx2.Client:
+        return self.clients["alerts"]
+
+    @property
     def issuer(self) -> httpx2.Client:
         return self.clients["issuer"]
 
     def start(self) -> None:
         flags = [
-            part for name in ("smtp", "mail", "crm", "issuer") for part in (f"--{name}-port", str(self.ports[name]))
+            part
+            for name in ("smtp", "mail", "crm", "issuer", "alerts")
+            for part in (f"--{name}-port", str(self.ports[name]))
         ]
         with (self.state / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -57,7 +63,7 @@ class World:
             )
         self.clients = {
             part: httpx2.Client(base_url=self.url(part), trust_env=False, timeout=10)
-            for part in ("mail", "crm", "issuer")
+            for part in ("mail", "crm", "issuer", "alerts")
         }
         deadline = time.monotonic() + 30
         while True:

@@ -14,7 +14,7 @@ import pytest
 from sandbox.launcher.ports import reserve
 from tests.sandbox.world.conftest import World
 
-PARTS = ("smtp", "mail", "crm", "issuer")
+PARTS = ("smtp", "mail", "crm", "issuer", "alerts")
 
 
 def start(state: Path, ports: Mapping[str, int], mode: str | None) -> subprocess.CompletedProcess[str]:
