@@ -79,6 +79,8 @@ async def apply_dispute(tx: Transaction, gateway: Gateway, view: DisputeView, re
 
     So the outcome is the provider's, whatever order its answers come in: two events of one dispute may be half a second apart.
     """
+    if view.intent_ref is None:  # of a charge that has none: it would be compared with payments that have none yet
+        return "foreign"
     query = select(Payment).where(Payment.provider == gateway.name, Payment.provider_ref == view.intent_ref)
     payment = (await tx.scalars(query.with_for_update())).one_or_none()
     if payment is None or view.livemode is not gateway.livemode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -304,6 +305,19 @@ async def test_a_dispute_of_what_is_not_ours_is_left_alone(still_shop: Shop) -> 
     opened = await still_shop.standin.control("POST", "/disputes", {"payment_intent": intent.id})
     await still_shop.look_at_dispute(opened["id"])
     assert await row(still_shop, opened["id"]) is None
+
+
+async def test_a_dispute_without_an_intent_is_of_no_payment_of_ours(still_shop: Shop) -> None:
+    """Of a charge made without one: it must not be taken for one of a payment that has none yet, be that one or several."""
+    ref = await still_shop.dispute(await paid(still_shop))
+    view = replace(await still_shop.gateway.fetch_dispute(ref), ref="du_without_intent", intent_ref=None)
+    for _ in range(2):
+        booking_id = await still_shop.book()
+        async with still_shop.service.database.transaction() as tx:
+            assert await apply_dispute(tx, still_shop.gateway, view, 0) == "foreign"
+        unpaid = await still_shop.payment(booking_id)
+        assert (unpaid.provider_ref, unpaid.dispute_id, unpaid.version) == (None, None, 0)
+    assert await row(still_shop, view.ref) is None
 
 
 async def test_a_settled_refund_needs_no_dispute_to_end(still_shop: Shop) -> None:
