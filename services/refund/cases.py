@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import Transaction, table
-from contracts.booking import PolicySnapshot
+from contracts.booking import EventDates, PolicySnapshot
 from sqlalchemy import Label, RowMapping, literal_column, select
 
 from refund.domain import GIVES_NOTHING, Case, Ground
@@ -46,6 +46,14 @@ def move_columns() -> tuple[Label[Any], Label[Any]]:
 def move_of(row: RowMapping) -> Moved | None:
     """The same as the domain takes it."""
     return None if row["moved_to"] is None else Moved(row["moved_to"], row["full_refund_until"])
+
+
+def move_then(dates: Mapping[str, Any] | None, known: Moved | None) -> Moved | None:
+    """The same as a cancellation states it, since the news of a move may come after it; what is `known` where it does not."""
+    if dates is None:
+        return known
+    stated = EventDates.model_validate(dates)
+    return Moved(stated.starts_at, stated.full_refund_until)
 
 
 async def read_booking(

@@ -23,7 +23,8 @@ class Booking(Table, table=True):
     """What other services said about a booking, each fact once and in whatever order it came.
 
     `lines` and `policy` are as BookingPlaced states them. `given_back`: ids of the tickets that were given back before the booking ended,
-    `undecided`: the requests among them that wait for what was placed and paid. `cancelled_line_ids`: what ended with the booking.
+    `undecided`: the requests among them that wait for what was placed and paid. `cancelled_line_ids`: what ended with the booking,
+    `cancelled_dates`: the event's dates then, as BookingCancelled states them.
 
     Of the money, `promised_minor` is the sum of the refunds that have their amount (all but failed and declined), of which
     `outside_minor` was made at the provider; `unavailable_minor` is what payment says is no longer there although no refund of ours took
@@ -55,6 +56,7 @@ class Booking(Table, table=True):
     cancel_received_at: datetime | None = Field(default=None, sa_type=_AT)
     seats_unavailable_at: datetime | None = Field(default=None, sa_type=_AT)
     cancelled_line_ids: list[str] | None = Field(default=None, sa_type=JSONB)
+    cancelled_dates: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     given_back: list[str] = Field(default_factory=list, sa_type=JSONB)
     undecided: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
 

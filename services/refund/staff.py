@@ -19,7 +19,7 @@ from contracts.money import WHOLE_UNITS_ONLY, Money
 from contracts.refund import RefundApproved, RefundSettledManually
 from sqlalchemy import RowMapping, select, update
 
-from refund.cases import case_of, given_refunds, lines_at_the_end, read_booking
+from refund.cases import case_of, given_refunds, lines_at_the_end, move_then, read_booking
 from refund.domain import BY_POLICY, Case, Ground, IllegalTransition, Status, Trigger, decide, next_status
 from refund.limits import may_be_repeated, needs_second_person, suggestion
 from refund.models import Booking, Refund
@@ -180,6 +180,7 @@ def _check_policy(
     ground, _, received_at = end_of(booking) or (Ground.POLICY, None, tx.now)
     if ground not in BY_POLICY:
         return
+    moved = move_then(booking.cancelled_dates, moved)
     allowed_minor = suggestion(
         case_of(booking, ground, received_at, given, moved=moved, line_ids=lines_at_the_end(booking))
     )
