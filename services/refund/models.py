@@ -29,6 +29,7 @@ class Booking(Table, table=True):
     Of the money, `promised_minor` is the sum of the refunds that have their amount (all but failed and declined), of which
     `outside_minor` was made at the provider; `unavailable_minor` is what payment says is no longer there although no refund of ours took
     it, `lost_minor` what the bank took in disputes. `fee_kept_minor`: of the flat fee, what decisions about tickets have kept.
+    `dispute_id` is one that is open; it and `lost_minor` follow from the booking's disputes.
     """
 
     __tablename__ = "bookings"
@@ -108,6 +109,18 @@ class Refund(Table, table=True):
     payment_version: int = 0
     created_at: datetime = Field(sa_type=_AT)
     updated_at: datetime = Field(sa_type=_AT)
+
+
+class Dispute(Table, table=True):
+    """What payment last said of a dispute, as `version` of its events. `lost_minor` is in the booking's currency, 0 unless it is lost."""
+
+    __tablename__ = "disputes"
+
+    id: UUID = Field(primary_key=True)
+    booking_id: UUID
+    version: int
+    is_open: bool
+    lost_minor: int = Field(sa_type=BigInteger)
 
 
 class PolicyVersion(Table, table=True):

@@ -166,7 +166,7 @@ async def note_balance(tx: Transaction, event: BalanceRead) -> None:
 
 
 def _stated(event: BookingCancelled | TicketsCancelled) -> dict[str, Any] | None:
-    return event.event_dates and event.event_dates.model_dump(mode="json")
+    return None if event.event_dates is None else event.event_dates.model_dump(mode="json")
 
 
 async def _note(tx: Transaction, booking_id: UUID, **facts: object) -> RowMapping:

@@ -213,11 +213,11 @@ class Story:
             amount=Money(minor, self.currency),
         )
 
-    def dispute_opened(self, version: int = 3) -> DisputeOpened:
-        return DisputeOpened(**self._dispute(version), reason="fraudulent")
+    def dispute_opened(self, version: int = 3, **other: Any) -> DisputeOpened:
+        return DisputeOpened(**self._dispute(version) | other, reason="fraudulent")
 
-    def dispute_closed(self, outcome: str, version: int = 5) -> DisputeClosed:
-        return DisputeClosed(**self._dispute(version), outcome=outcome)
+    def dispute_closed(self, outcome: str, version: int = 5, **other: Any) -> DisputeClosed:
+        return DisputeClosed(**self._dispute(version) | other, outcome=outcome)
 
     async def tell(self, *events: Event) -> None:
         """Delivers events one after the other, each consumed before the next."""
