@@ -20,7 +20,17 @@ from contracts.refund import RefundApproved, RefundSettledManually
 from sqlalchemy import RowMapping, select, update
 
 from refund.cases import case_of, given_refunds, lines_at_the_end, move_then, read_booking
-from refund.domain import BY_POLICY, Case, Ground, IllegalTransition, Status, Trigger, decide, next_status
+from refund.domain import (
+    BY_POLICY,
+    FOR_CANCELLATION,
+    Case,
+    Ground,
+    IllegalTransition,
+    Status,
+    Trigger,
+    decide,
+    next_status,
+)
 from refund.limits import may_be_repeated, needs_second_person, suggestion
 from refund.models import Booking, Refund
 from refund.policy import Moved
@@ -79,10 +89,13 @@ async def create_refund(
 
 
 async def approve_refund(tx: Transaction, sealer: Sealer, staff: Principal, refund_id: UUID) -> RefundDetail:
-    """The second person agrees. Raises NotFound, Conflict unless it waits for one, Forbidden for the same person."""
+    """The second person agrees. Raises NotFound, Conflict unless it waits for one or where the policy has given it since, Forbidden for
+    the same person.
+    """
     refund, booking = await _awaiting(tx, staff, refund_id, Trigger.APPROVE)
     if not refund.override:
         _check_dispute(booking)
+        await _check_not_given_since(tx, refund, booking)
     await _move(tx, refund, Trigger.APPROVE, RefundApproved, decided_by=staff.subject)
     await _audit(tx, staff, "refund.approve", refund)
     return detail_of(refund, sealer, staff)
@@ -192,6 +205,18 @@ def _check_policy(
             remaining=Money(booking.remaining_minor, str(booking.currency)),
             allowed=allowed,
         )
+
+
+async def _check_not_given_since(tx: Transaction, refund: Refund, booking: Booking) -> None:
+    """Raises Conflict where the cancellation that the refund is for was decided on since it was asked for: it would be paid twice."""
+    if booking.decided_at is None or refund.reason not in FOR_CANCELLATION:
+        return
+    known = await read_booking(tx, booking.booking_id)
+    assert known is not None, "it is locked"
+    without, moved = known
+    without.promised_minor -= refund.amount_minor
+    others = [other for other in await given_refunds(tx, booking.booking_id) if other["id"] != refund.id]
+    _check_policy(tx, without, moved, others, refund.amount_minor)
 
 
 def _check_dispute(booking: Booking) -> None:
