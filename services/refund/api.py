@@ -136,9 +136,9 @@ async def decline_refund(refund_id: UUID, asker: Refunder, sealer: Seals, tx: Tx
 
 
 @router.post("/refunds/{refund_id}/retry")
-async def retry_refund(refund_id: UUID, asker: Refunder, sealer: Seals, tx: Tx) -> RefundDetail:
-    """The same refund once more, after it failed."""
-    return await staff.retry_refund(tx, sealer, asker, refund_id)
+async def retry_refund(refund_id: UUID, asker: Refunder, sealer: Seals, limits: Limits, tx: Tx) -> RefundDetail:
+    """The same refund once more, after it failed; by another person where it is above the limit now."""
+    return await staff.retry_refund(tx, sealer, limits, asker, refund_id)
 
 
 @router.post("/refunds/{refund_id}/settle-manually")

@@ -47,8 +47,8 @@ WHATEVER_THE_POLICY = frozenset({"duplicate", "event_cancelled"})
 class SamePerson(Forbidden):
     """A refund above the limit is decided on by another person than the one who asked for it."""
 
-    def __init__(self) -> None:
-        Problem.__init__(self, "You asked for this refund yourself: another person has to approve or decline it.")
+    def __init__(self, what: str) -> None:
+        Problem.__init__(self, f"You asked for this refund yourself: another person has to {what}.")
 
 
 async def create_refund(
@@ -70,10 +70,7 @@ async def create_refund(
         _check_dispute(booking)
         if body.reason not in WHATEVER_THE_POLICY:
             _check_policy(tx, booking, moved, given, decision.amount_minor)
-    alone_minor = sum(
-        refund["amount_minor"] for refund in given if refund["ground"] == Ground.STAFF and refund["decided_by"] is None
-    )
-    is_large = needs_second_person(limits_minor, decision.case.currency, alone_minor + decision.amount_minor)
+    is_large = needs_second_person(limits_minor, decision.case.currency, _alone_minor(given) + decision.amount_minor)
     refund = await record_refund(
         tx,
         booking,
@@ -110,8 +107,13 @@ async def decline_refund(tx: Transaction, sealer: Sealer, staff: Principal, refu
     return detail_of(refund, sealer, staff)
 
 
-async def retry_refund(tx: Transaction, sealer: Sealer, staff: Principal, refund_id: UUID) -> RefundDetail:
-    """The same refund once more, after it failed. Raises NotFound, Conflict unless it failed and its money is still there."""
+async def retry_refund(
+    tx: Transaction, sealer: Sealer, limits_minor: Mapping[str, int], staff: Principal, refund_id: UUID
+) -> RefundDetail:
+    """The same refund once more, after it failed. Where others of the booking have reached the limit since, it is above it now.
+
+    Raises NotFound, Conflict unless it failed and its money is still there, Forbidden for the one who asked for it where it is above.
+    """
     refund, booking, given = await _locked(tx, refund_id)
     if refund.status != Status.FAILED:
         raise IllegalTransition(Status(refund.status), Trigger.APPROVE)
@@ -119,8 +121,14 @@ async def retry_refund(tx: Transaction, sealer: Sealer, staff: Principal, refund
         raise _too_little(booking, "It was made at the provider: make a new refund of what is left.", "made_outside")
     _check_dispute(booking)
     _check_still_there(tx, refund, booking, given)
+    decided_by = refund.decided_by
+    if refund.ground == Ground.STAFF and decided_by is None:
+        asked_minor = _alone_minor(given) + refund.amount_minor
+        if needs_second_person(limits_minor, refund.currency, asked_minor):
+            _check_second(staff, refund, "try it again")
+            decided_by = staff.subject
     await _promise(tx, booking, refund.amount_minor)
-    await _move(tx, refund, Trigger.APPROVE, RefundApproved, failure=None)
+    await _move(tx, refund, Trigger.APPROVE, RefundApproved, failure=None, decided_by=decided_by)
     await _audit(tx, staff, "refund.retry", refund)
     return detail_of(refund, sealer, staff)
 
@@ -259,11 +267,22 @@ async def _awaiting(tx: Transaction, staff: Principal, refund_id: UUID, trigger:
     refund, booking, _ = await _locked(tx, refund_id)
     if refund.status != Status.AWAITING_APPROVAL:
         raise IllegalTransition(Status(refund.status), trigger)
+    _check_second(staff, refund, "approve or decline it")
+    return refund, booking
+
+
+def _alone_minor(given: Sequence[RowMapping]) -> int:
+    """What staff gave of the booking that no second person has decided on."""
+    return sum(
+        refund["amount_minor"] for refund in given if refund["ground"] == Ground.STAFF and refund["decided_by"] is None
+    )
+
+
+def _check_second(staff: Principal, refund: Refund, what: str) -> None:
     if refund.requested_by == staff.subject:
-        raise SamePerson
+        raise SamePerson(what)
     if refund.override and not staff.has(Role.MANAGER):
         raise Forbidden
-    return refund, booking
 
 
 async def _promise(tx: Transaction, booking: Booking, minor: int) -> None:

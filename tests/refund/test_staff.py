@@ -193,6 +193,24 @@ async def test_what_the_second_person_declines_is_left_again_and_nobody_outside_
     assert shown.json()["refunds"] == []
 
 
+async def test_a_failed_refund_that_others_have_brought_above_the_limit_is_tried_again_by_another_person(
+    refund: Running,
+) -> None:
+    story = Story(refund, prices=(40_000, 40_000))
+    await story.paid()
+    failed = (await ask(story, lines=[{"line_id": str(story.line_ids[0])}])).json()
+    await story.tell(story.refund_failed(await story.says(RefundApproved)))
+    assert (await ask(story, lines=[{"line_id": str(story.line_ids[1])}])).json()["status"] == "approved"
+    same = await act(story, failed["id"], "retry", by="ann", role="manager")
+    assert (same.status_code, "another person has to try it again" in same.json()["detail"]) == (403, True)
+    assert (await story.row()).promised_minor == 40_000
+    retried = (await act(story, failed["id"], "retry")).json()
+    assert (retried["status"], retried["decided_by"]) == ("approved", "ben")
+    approved = [said for said in await story.said() if isinstance(said, RefundApproved)][-1]
+    await story.tell(story.refund_failed(approved, 6))
+    assert (await act(story, failed["id"], "retry", by="ann")).status_code == 200, "two have decided on it"
+
+
 async def test_an_override_is_approved_by_a_manager(refund: Running) -> None:
     story = Story(refund, prices=(70_000,), tiers=())
     await story.paid()
