@@ -33,6 +33,7 @@ from refund.schemas import (
 )
 
 router = APIRouter(tags=["refunds"])
+FORM_FIELDS_MAX = 10
 PolicyId = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
@@ -84,7 +85,10 @@ async def show_status(token: str, request: Request, tx: Tx) -> HTMLResponse:
 @router.post("/refunds/{refund_id}/payout-details.html", response_class=HTMLResponse, include_in_schema=False)
 async def choose_payout_on_page(refund_id: UUID, token: str, request: Request, sealer: Seals, tx: Tx) -> Response:
     """The form of that page."""
-    fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=10)
+    try:
+        fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=FORM_FIELDS_MAX)
+    except ValueError:
+        return await _status_page(request, tx, token, f"The form may have at most {FORM_FIELDS_MAX} fields.")
     try:
         details = PayoutDetails.model_validate({name: values[-1] for name, values in fields.items()})
         await status.choose_payout(tx, sealer, await _linked(request, token), refund_id, details)

@@ -339,6 +339,8 @@ async def test_the_page_says_the_same_without_script_and_is_kept_nowhere(refund:
     assert f'action="{approved.refund_id}/payout-details.html?token=' in page.text
     wrong = await refund.client.post(path, params={"token": token}, data={"account_holder": "<b>", "iban": "x"})
     assert (wrong.status_code, "is not an IBAN" in wrong.text, "<b>" in wrong.text) == (422, True, False)
+    many = await refund.client.post(path, params={"token": token}, data={f"field{n}": "x" for n in range(11)})
+    assert (many.status_code, "at most 10 fields" in many.text) == (422, True)
     form = {"account_holder": "Ada", "iban": "", "other_way": "Cheque"}
     sent = await refund.client.post(path, params={"token": token}, data=form)
     assert (sent.status_code, sent.headers["location"]) == (303, f"../status.html?token={token}")
