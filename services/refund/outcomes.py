@@ -95,7 +95,9 @@ async def reject_refund(tx: Transaction, event: PaymentRefundRejected) -> None:
     refund = await _news_about(tx, event)
     if refund is None or refund.status == Status.SETTLED_MANUALLY:
         return
-    failure = DISPUTE_LOST if refund.status == Status.BLOCKED_BY_DISPUTE else NOT_ENOUGH_LEFT
+    # Where something is left, the bank has not given all of it back: what the buyer is still owed, somebody must see.
+    is_all_gone = refund.status == Status.BLOCKED_BY_DISPUTE and not event.remaining.amount_minor
+    failure = DISPUTE_LOST if is_all_gone else NOT_ENOUGH_LEFT
     known = refund.promised_minor - refund.amount_minor + refund.lost_minor + event.remaining.amount_minor
     unavailable_minor = max(0, refund.captured_minor - known)
     await _give_up(tx, refund, event, Trigger.REJECTED, failure, unavailable_minor=unavailable_minor)

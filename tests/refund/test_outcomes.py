@@ -150,6 +150,26 @@ async def test_a_lost_dispute_takes_the_money_and_ends_the_refund(refund: Runnin
     assert (shown["state"], shown["can_choose_payout"]) == ("Your bank has given this money back to you itself.", False)
 
 
+async def test_a_dispute_that_took_a_part_does_not_end_what_the_buyer_is_owed(refund: Running) -> None:
+    """Of 19.98 it took 5.00: the refund of all is more than is left, a smaller one goes on."""
+    story, approved = await begun(refund)
+    part = {"amount": Money(500, "EUR")}
+    await story.tell(story.dispute_opened(3, **part), story.refund_blocked(approved, 4))
+    await story.tell(story.dispute_closed("lost", 5, **part), story.refund_rejected(approved, 1498, 6))
+    assert (await story.says(RefundFailed)).reason == "not_enough_left"
+    assert "staff look into it" in (await status(story))["state"]
+    assert (await story.row()).remaining_minor == 1498
+    one = Story(refund)
+    await one.paid()
+    assert (await ask(one, amount_minor=1000)).status_code == 201
+    approved = await one.says(RefundApproved)
+    await one.tell(one.dispute_opened(3, **part), one.refund_blocked(approved, 4))
+    await one.tell(one.dispute_closed("lost", 5, **part), one.refund_pending(approved, "provider", 6))
+    assert (await newest(one))["status"] == "pending"
+    await one.tell(one.refunded(approved, 7))
+    assert ((await newest(one))["status"], (await one.row()).remaining_minor) == ("succeeded", 498)
+
+
 @pytest.mark.parametrize("in_order", [True, False])
 async def test_a_bank_that_decides_anew_takes_what_it_took_once_or_not_at_all(
     refund: Running, *, in_order: bool
