@@ -106,6 +106,13 @@ class BookingExpired(Event, type="booking.expired.v1", subject="booking_id"):
     booking_id: UUID
 
 
+class EventDates(Fact):
+    """When the event takes place, and until when it gives everything back, as it stood at an instant."""
+
+    starts_at: AwareDatetime
+    full_refund_until: AwareDatetime | None = None
+
+
 class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id"):
     """The seats are free again. Whether money goes back is refund's decision, by the instant at which the request was received."""
 
@@ -114,6 +121,9 @@ class BookingCancelled(Event, type="booking.cancelled.v1", subject="booking_id")
     was: Literal["pending_payment", "payment_authorized", "confirmed"]
     received_at: AwareDatetime = Field(description="instant at which the request reached booking")
     line_ids: tuple[UUID, ...]
+    event_dates: EventDates | None = Field(
+        None, description="as they stood at received_at; absent where the event was cancelled, and in older events"
+    )
 
 
 class TicketsCancelled(Event, type="booking.tickets-cancelled.v1", subject="booking_id"):
@@ -124,6 +134,7 @@ class TicketsCancelled(Event, type="booking.tickets-cancelled.v1", subject="book
     received_at: AwareDatetime = Field(description="instant at which the request reached booking")
     line_ids: tuple[UUID, ...] = Field(description="the tickets that this request gave back")
     remaining_line_ids: tuple[UUID, ...] = Field(description="the tickets that are still valid; never empty")
+    event_dates: EventDates | None = Field(None, description="as they stood at received_at; absent in older events")
 
 
 class EventRescheduled(Event, type="booking.event-rescheduled.v1", subject="event_id"):

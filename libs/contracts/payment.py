@@ -152,7 +152,9 @@ class DisputeOpened(Event, type="payment.dispute-opened.v1", subject="payment_id
 
 
 class DisputeClosed(Event, type="payment.dispute-closed.v1", subject="payment_id"):
-    """Won: refunds that waited go on. Lost: the bank has given the money back, and refunds that waited are rejected."""
+    """Won: refunds that waited go on. Lost: the bank has given the money back; of the refunds that waited, those that are more than is left
+    are rejected.
+    """
 
     payment_id: UUID
     booking_id: UUID

@@ -14,7 +14,7 @@ from chassis import outbox
 from chassis.crypto import Sealer
 from chassis.db import Transaction, table
 from chassis.errors import NotFound
-from contracts.booking import BookingConfirmed, EventFacts, PolicySnapshot
+from contracts.booking import BookingConfirmed, EventDates, EventFacts, PolicySnapshot
 from contracts.event import Event as Published
 from contracts.money import Money
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, column, func, insert, select, update
@@ -156,6 +156,11 @@ def facts(event: Event) -> EventFacts:
         ends_at=event.ends_at,
         timezone=event.timezone,
     )
+
+
+def event_dates(event: Event) -> EventDates:
+    """What a cancellation is decided by: said with it, since the news of a move may come after it."""
+    return EventDates(starts_at=event.starts_at, full_refund_until=event.full_refund_until)
 
 
 def confirmation(placed: Placed, payment_id: UUID | None, *, version: int, occurred_at: datetime) -> BookingConfirmed:

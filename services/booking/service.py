@@ -35,6 +35,7 @@ from booking.placed import (
     Placed,
     change,
     confirmation,
+    event_dates,
     facts,
     inserted,
     load,
@@ -131,7 +132,12 @@ async def _cancel(
 ) -> None:
     booking = placed.booking
     cancelled = BookingCancelled(
-        **stamp(tx, booking), by=by, was=booking.status.value, received_at=tx.now, line_ids=line_ids
+        **stamp(tx, booking),
+        by=by,
+        was=booking.status.value,
+        received_at=tx.now,
+        line_ids=line_ids,
+        event_dates=event_dates(placed.current),
     )
     after = domain.next_status(booking.status, Trigger.CANCELLATION)
     await change(tx, placed, after, cancelled, cancelled_by=by, received_at=tx.now)
@@ -148,6 +154,7 @@ async def _give_back(
         received_at=tx.now,
         line_ids=line_ids,
         remaining_line_ids=tuple(ticket.id for ticket in placed.left if ticket.id not in line_ids),
+        event_dates=event_dates(placed.current),
     )
     gone = {str(line_id): tx.now.isoformat() for line_id in line_ids}
     await change(tx, placed, after, cancelled, given_back=booking.given_back | gone)

@@ -34,6 +34,12 @@ _SUBJECTS: Mapping[Template, str] = {
     Template.NOTHING_TO_REFUND: "No refund is due for {event}",
 }
 
+_UNMADE = {
+    "dispute_lost": "Your bank has returned your money for {event}",
+    "not_enough_left": "Your refund for {event} is being looked into",
+}
+"""Subjects by the reason of a refund that failed, where what failed is not owed to the buyer, or not as it is."""
+
 _WHY = {
     "customer_cancelled": "since you cancelled your booking",
     "staff_cancelled": "since the organiser cancelled your booking",
@@ -110,6 +116,8 @@ def _subject(story: Story) -> str:
         pattern = "{event} has been cancelled"
     elif story.template is Template.EVENT_MOVED and not _has_new_start(story):
         pattern = "{event} has changed"
+    elif story.template is Template.REFUND_FAILED:
+        pattern = _UNMADE.get(story.facts.get("reason", ""), pattern)
     return pattern.replace("{event}", story.event.name)
 
 
@@ -135,6 +143,8 @@ def _words(story: Story) -> dict[str, Any]:
     if story.template is Template.REFUND_SENT:
         words["why"] = _WHY.get(facts["reason"])
         words["is_part"] = facts["amount"].amount_minor < story.total.amount_minor
+    if story.template is Template.REFUND_FAILED:
+        words["unmade"] = facts["reason"] if facts.get("reason") in _UNMADE else None
     if story.template is Template.EVENT_MOVED:
         words["before"] = instant(datetime.fromisoformat(facts["previous_starts_at"]), zone)
         words["now"] = instant(story.event.starts_at, zone)

@@ -58,9 +58,16 @@ _SAID: Mapping[Template, Said] = {
     ),
     Template.STAFF_CAMPAIGN_FINISHED: Said("Refunds for {name} are finished", "Finished", "good", ""),
 }
+_UNMADE = {
+    "dispute_lost": "The buyer's bank has given the money back itself: the buyer is owed nothing more for this, and has been told so. "
+    "Do not pay it a second time.",
+    "not_enough_left": "Less was left of the payment than this refund. The buyer has been told that you look into it: see what went back "
+    "before, and refund what is still owed.",
+}
+"""By the reason of a refund that failed, where the buyer is not owed its amount again."""
 _OUTCOMES = {
     "won": "The money stays with you. Refunds that waited for it go on.",
-    "lost": "The bank has given the money back to the buyer. Refunds that waited for it are not sent.",
+    "lost": "The bank has given the money back to the buyer. Refunds that waited for it are sent as far as their money is still there.",
 }
 
 
@@ -68,7 +75,7 @@ def notice_words(notice: Notice) -> dict[str, Any]:
     """What the page and the text of a notice are filled with; `rows` are labels and values."""
     facts, said = notice.facts, _SAID[notice.template]
     amount = money(Money(**facts["amount"])) if "amount" in facts else ""
-    text = said.text
+    text = _UNMADE.get(facts.get("reason", ""), said.text)
     if notice.template is Template.STAFF_DISPUTE_CLOSED:
         text = _OUTCOMES[facts["outcome"]]
     elif notice.template is Template.STAFF_CAMPAIGN_FINISHED:

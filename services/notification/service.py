@@ -153,9 +153,9 @@ async def refund_completed(tx: Transaction, event: RefundCompleted) -> None:
 
 
 async def refund_failed(tx: Transaction, event: RefundFailed) -> None:
-    """Mails that the money is still owed and what the buyer can do, and gives staff a case."""
+    """Mails that the money is still owed and what the buyer can do, or why it is not sent, and gives staff a case."""
     await _known(tx, event.booking_id)
-    facts = event.model_dump(mode="json", include={"amount", "had_succeeded"})
+    facts = event.model_dump(mode="json", include={"amount", "reason", "had_succeeded"})
     case = event.model_dump(mode="json", include={"refund_id", "amount", "reason", "had_succeeded"})
     mails = {Template.REFUND_FAILED: facts, Template.STAFF_REFUND_FAILED: case}
     await queue(tx, event.booking_id, mails, cause=cause(event))

@@ -9,13 +9,13 @@ from uuid import UUID
 import structlog
 from chassis.db import Database, Transaction, table
 from contracts.money import Money
-from contracts.payment import DisputeClosed, DisputeOpened, PaymentRefundRejected
+from contracts.payment import DisputeClosed, DisputeOpened, PaymentRefundPending, PaymentRefundRejected
 from sqlalchemy import exists, insert, update
 from sqlmodel import col, select
 
 from payment import ledger, metrics, schedule
 from payment.changes import Change, RefundChange
-from payment.dispute_states import DisputeStatus, Told, dispute_status, told
+from payment.dispute_states import CLOSED, DisputeStatus, Told, dispute_status, told
 from payment.gateways import DisputeView, Gateway, GatewayError
 from payment.models import (
     Attempt,
@@ -25,7 +25,8 @@ from payment.models import (
     Refund,
     dispute_by_ref,
 )
-from payment.refund_states import IN_RESERVE, RefundStatus, RefundTrigger
+from payment.refund_states import IN_RESERVE, RefundStatus, RefundTrigger, Waiting
+from payment.refunds import fail_refund
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,8 @@ async def apply_dispute(tx: Transaction, gateway: Gateway, view: DisputeView, re
 
     So the outcome is the provider's, whatever order its answers come in: two events of one dispute may be half a second apart.
     """
+    if view.intent_ref is None:  # of a charge that has none: it would be compared with payments that have none yet
+        return "foreign"
     query = select(Payment).where(Payment.provider == gateway.name, Payment.provider_ref == view.intent_ref)
     payment = (await tx.scalars(query.with_for_update())).one_or_none()
     if payment is None or view.livemode is not gateway.livemode:
@@ -189,7 +192,7 @@ def _tell(change: Change, row: dict[str, Any], news: tuple[Told, ...]) -> None:
 
 
 async def settle_waiting(tx: Transaction, payment: Payment) -> None:
-    """The refunds that are not at the provider: they wait while a dispute is open, go on when it is won, and end when it is lost."""
+    """The refunds that are not at the provider: they wait while a dispute is open, then go on as far as it left their money there."""
     attempts, refunds = table(Attempt), table(Refund)
     is_asked = exists().where(attempts.c.refund_id == refunds.c.id, attempts.c.closed_at.is_(None))
     query = select(Refund).where(
@@ -198,18 +201,28 @@ async def settle_waiting(tx: Transaction, payment: Payment) -> None:
         col(Refund.provider_ref).is_(None),
         ~is_asked,
     )
-    waiting = list(await tx.scalars(query))
+    waiting = list(await tx.scalars(query.order_by(refunds.c.created_at, refunds.c.id)))
     if payment.dispute_id is None and not any(refund.status is RefundStatus.BLOCKED for refund in waiting):
         return
     disputes = table(Dispute)
     found = await tx.execute(select(disputes.c.id, disputes.c.status).where(disputes.c.payment_id == payment.id))
     statuses = {row.id: row.status for row in found}
+    blocked = [refund for refund in waiting if refund.status is RefundStatus.BLOCKED]
+    room = payment.captured_minor - payment.refunded_minor - payment.withdrawn_minor
+    room -= payment.reserved_minor - sum(refund.amount_minor for refund in blocked)
     for refund in waiting:
         change = RefundChange(tx, payment, refund)
         if payment.dispute_id is not None:
             change.block_refund()
-        elif refund.status is RefundStatus.BLOCKED:
-            _unblock(change, verdict(statuses, refund.blocked_by))
+        elif refund.status is RefundStatus.BLOCKED and (ended := verdict(statuses, refund.blocked_by)) in CLOSED:
+            # By what is left first: a lost dispute may be about a part, and a won one not the only one.
+            if refund.amount_minor > room:
+                _reject(change)
+            elif ended is DisputeStatus.LOST and refund.blocked_by is None:
+                _fail(change)
+            else:
+                _clear(change)
+                room -= refund.amount_minor
         await change.save()
 
 
@@ -220,20 +233,25 @@ def verdict(statuses: Mapping[UUID, DisputeStatus], blocked_by: UUID | None) -> 
     return next((status for status in (DisputeStatus.LOST, DisputeStatus.WON) if status in statuses.values()), None)
 
 
-def _unblock(change: RefundChange, ended: DisputeStatus | None) -> None:
-    match ended:
-        case DisputeStatus.LOST:
-            _reject(change)
-        case DisputeStatus.WON:
-            change.move_refund(RefundTrigger.CLEARED)
-            change.set_refund(checks=0, blocked_by=None)
-            change.check_refund_soon()
-        case _:
-            pass  # the provider does not show it yet
+def _clear(change: RefundChange) -> None:
+    """Told, since from the end of a dispute alone nobody else knows which refunds go on."""
+    change.move_refund(RefundTrigger.CLEARED)
+    change.set_refund(checks=0, blocked_by=None)
+    change.publish_about_refund(PaymentRefundPending, why=Waiting.PROVIDER)
+    change.check_refund_soon()
+
+
+def _fail(change: RefundChange) -> None:
+    """The provider refuses to refund what was charged back in part: what is left is owed, and goes another way."""
+    refund = change.refund
+    change.move_refund(RefundTrigger.LOST)
+    source = f"charged_back/{refund.id}/{refund.approved_version}"
+    fail_refund(change, source, refund.failure_code or "charge_disputed", RefundStatus.BLOCKED)
+    change.check_refund_in(None)
 
 
 def _reject(change: RefundChange) -> None:
-    """The bank has given the money back: what the refund had reserved is free, as far as the dispute did not take it."""
+    """The bank has given its money back: what the refund had reserved is free, as far as the dispute did not take it."""
     payment, refund = change.payment, change.refund
     change.move_refund(RefundTrigger.LOST)
     change.set_refund(failure_code="dispute_lost", blocked_by=None)

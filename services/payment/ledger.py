@@ -134,7 +134,7 @@ def dispute_moved(movement: Movement) -> list[Posting]:
 
 
 def entries(tx: Transaction, payment_id: UUID, *postings: Posting, refund_id: UUID | None = None) -> Insert:
-    """The statement that writes postings; PostgreSQL refuses the commit where one does not sum to zero."""
+    """The statement that writes postings, which may be none; PostgreSQL refuses the commit where one does not sum to zero."""
     rows: list[dict[str, Any]] = []
     for posting in postings:
         transaction_id = tx.new_id()
@@ -153,7 +153,7 @@ def entries(tx: Transaction, payment_id: UUID, *postings: Posting, refund_id: UU
             for account, amount in posting.entries
         ]
     # As arrays: SQLAlchemy compiles a statement with several VALUES anew each time, with all that it is joined to.
-    columns = [table(LedgerEntry).c[name] for name in rows[0]]
+    columns = [each for each in table(LedgerEntry).c if each.name != "id"]
     arrays = [literal([row[each.name] for row in rows], ARRAY(each.type)) for each in columns]
     unnested = func.unnest(*arrays).table_valued(*(column(each.name, each.type) for each in columns), name="entry")
     return insert(table(LedgerEntry)).from_select([each.name for each in columns], select(*unnested.render_derived().c))

@@ -37,6 +37,7 @@ from refund.schemas import (
 )
 
 router = APIRouter(tags=["refunds"])
+FORM_FIELDS_MAX = 10
 PolicyId = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
@@ -88,7 +89,10 @@ async def show_status(token: str, request: Request, tx: Tx) -> HTMLResponse:
 @router.post("/refunds/{refund_id}/payout-details.html", response_class=HTMLResponse, include_in_schema=False)
 async def choose_payout_on_page(refund_id: UUID, token: str, request: Request, sealer: Seals, tx: Tx) -> Response:
     """The form of that page."""
-    fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=10)
+    try:
+        fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=FORM_FIELDS_MAX)
+    except ValueError:
+        return await _status_page(request, tx, token, f"The form may have at most {FORM_FIELDS_MAX} fields.")
     try:
         details = PayoutDetails.model_validate({name: values[-1] for name, values in fields.items()})
         await status.choose_payout(tx, sealer, await _linked(request, token), refund_id, details)
@@ -140,9 +144,9 @@ async def decline_refund(refund_id: UUID, asker: Refunder, sealer: Seals, tx: Tx
 
 
 @router.post("/refunds/{refund_id}/retry")
-async def retry_refund(refund_id: UUID, asker: Refunder, sealer: Seals, tx: Tx) -> RefundDetail:
-    """The same refund once more, after it failed."""
-    return await staff.retry_refund(tx, sealer, asker, refund_id)
+async def retry_refund(refund_id: UUID, asker: Refunder, sealer: Seals, limits: Limits, tx: Tx) -> RefundDetail:
+    """The same refund once more, after it failed; by another person where it is above the limit now."""
+    return await staff.retry_refund(tx, sealer, limits, asker, refund_id)
 
 
 @router.post("/refunds/{refund_id}/settle-manually")

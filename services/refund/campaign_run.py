@@ -23,7 +23,9 @@ from refund.campaign_rules import OUTCOMES, OVER, ItemState, next_look, skip_rea
 from refund.campaign_watch import watch
 from refund.cases import case_of, given_refunds
 from refund.domain import PAID_BACK, Ground, Status, Trigger, decide, next_status
+from refund.limits import may_be_repeated
 from refund.models import Booking, Refund
+from refund.reads import TRACE
 from refund.recording import record_refund
 
 BY_CAMPAIGN = "campaign"
@@ -164,10 +166,17 @@ async def _refund_all(tx: Transaction, booking: Booking) -> Refund:
 
 
 async def _approve_anew(tx: Transaction, booking: Booking, refund_id: UUID) -> None:
-    """The same refund once more, where it still has failed and its amount is still left."""
+    """The same refund once more, where it still has failed, its amount is still left of its tickets, and no bank disputes the payment."""
     refunds, bookings = table(Refund), table(Booking)
     refund = (await tx.execute(select(refunds).where(refunds.c.id == refund_id).with_for_update())).one()
-    if refund.status != Status.FAILED or refund.amount_minor > booking.remaining_minor:
+    if (
+        refund.status != Status.FAILED
+        or refund.amount_minor > booking.remaining_minor
+        or booking.dispute_id is not None
+    ):
+        return
+    given = await given_refunds(tx, booking.booking_id) if booking.promised_minor else ()
+    if not may_be_repeated(TRACE.validate_python(refund.trace), case_of(booking, Ground.STAFF, tx.now, given).lines):
         return
     approved = RefundApproved(
         version=refund.version + 1,

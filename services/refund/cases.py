@@ -8,22 +8,24 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import Transaction, table
-from contracts.booking import PolicySnapshot
+from contracts.booking import EventDates, PolicySnapshot
 from sqlalchemy import Label, RowMapping, literal_column, select
 
-from refund.domain import GIVES_NOTHING, Case, Ground
+from refund.domain import FOR_CANCELLATION, GIVES_NOTHING, Case, Ground, Status
 from refund.models import Booking, Refund, Reschedule
 from refund.policy import Moved, Policy, Tier
 from refund.shares import Line
 
 
 async def given_refunds(tx: Transaction, booking_id: UUID) -> Sequence[RowMapping]:
-    """Status, amount, ground, lines and deciders of the booking's refunds that have their amount."""
+    """Id, status, amount, ground, reason, lines and deciders of the booking's refunds that have their amount."""
     refunds = table(Refund)
     given = select(
+        refunds.c.id,
         refunds.c.status,
         refunds.c.amount_minor,
         refunds.c.ground,
+        refunds.c.reason,
         refunds.c.requested_by,
         refunds.c.decided_by,
         refunds.c.trace["lines"].label("lines"),
@@ -46,6 +48,14 @@ def move_columns() -> tuple[Label[Any], Label[Any]]:
 def move_of(row: RowMapping) -> Moved | None:
     """The same as the domain takes it."""
     return None if row["moved_to"] is None else Moved(row["moved_to"], row["full_refund_until"])
+
+
+def move_then(dates: Mapping[str, Any] | None, known: Moved | None) -> Moved | None:
+    """The same as a cancellation states it, since the news of a move may come after it; what is `known` where it does not."""
+    if dates is None:
+        return known
+    stated = EventDates.model_validate(dates)
+    return Moved(stated.starts_at, stated.full_refund_until)
 
 
 async def read_booking(
@@ -78,7 +88,7 @@ def case_of(
     `line_ids` are the tickets that it is about, `asked_minor` is an amount that was asked for.
     """
     assert booking.starts_at is not None, "a booking is decided on only once it is placed"
-    shares = [share for refund in given for share in refund["lines"]]
+    shares = [{**share, "prepaid": _is_prepaid(refund)} for refund in given for share in refund["lines"]]
     return Case(
         ground=ground,
         currency=str(booking.currency),
@@ -106,6 +116,12 @@ def lines_at_the_end(booking: Booking) -> list[UUID] | None:
     return None if len(ended) == len(every) else [UUID(line_id) for line_id in ended]
 
 
+def _is_prepaid(refund: RowMapping) -> bool:
+    """Whether staff gave it for a cancellation. What awaits a second person may be declined, and is looked at anew when it is not."""
+    is_given = refund["status"] != Status.AWAITING_APPROVAL
+    return is_given and refund["ground"] == Ground.STAFF and refund["reason"] in FOR_CANCELLATION
+
+
 def _line(line: Mapping[str, Any], taken: Sequence[Mapping[str, Any]]) -> Line:
     return Line(
         line_id=UUID(line["line_id"]),
@@ -115,6 +131,7 @@ def _line(line: Mapping[str, Any], taken: Sequence[Mapping[str, Any]]) -> Line:
         tax_rate_bp=line["tax_rate_bp"],
         refunded_minor=sum(share["refund_minor"] for share in taken),
         refunded_tax_minor=sum(share["refund_tax_minor"] for share in taken),
+        prepaid_minor=sum(share["refund_minor"] for share in taken if share["prepaid"]),
     )
 
 

@@ -112,6 +112,9 @@ BY_POLICY = frozenset({Ground.POLICY, Ground.TICKETS})
 ENDS_BOOKING = frozenset({Ground.POLICY, Ground.EVENT_CANCELLED, Ground.NEVER_CONFIRMED, Ground.SEATS_UNAVAILABLE})
 """Of these a booking has one decision at most."""
 
+FOR_CANCELLATION = frozenset({"customer_cancelled", "staff_cancelled"})
+"""With these reasons staff give what the policy would: it does not give that once more. What they give for others comes on top."""
+
 RULES: Mapping[Ground, str] = MappingProxyType(
     {
         Ground.EVENT_CANCELLED: "The event was cancelled: everything is refunded.",
@@ -124,6 +127,7 @@ RULES: Mapping[Ground, str] = MappingProxyType(
 """Outside the policy all that is left goes back, unless an amount was asked for."""
 AS_ASKED = "Staff decided on this amount."
 NOTHING_LEFT = "Everything that was paid has been refunded already."
+GIVEN_BEFORE = "What the policy gives for this has been refunded already."
 KEPT_BY_POLICY, NOT_ASKED_FOR = "the flat fee or what is no longer left", "what was not asked for"
 
 
@@ -163,6 +167,11 @@ class Case:
         """The tickets that it is about. `asked_lines` are in their order."""
         return tuple(line for line in self.lines if self.line_ids is None or line.line_id in self.line_ids)
 
+    @property
+    def prepaid_minor(self) -> int:
+        """What staff gave for a cancellation of these tickets before it came."""
+        return sum(line.prepaid_minor for line in self.chosen)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -188,15 +197,20 @@ class _Terms:
 
 
 def decide(case: Case) -> Decision:
-    """What goes back: by the policy half up per line less the flat fee, else what was asked for or all that is left.
+    """What goes back: by the policy half up per line less what staff gave and the flat fee, else what was asked for or all that is left.
 
     Never more than is left, but for what was made outside, which is as it is.
     """
     terms, lines, unit = _terms(case), case.chosen, unit_of(case.currency)
-    parts = [min(part_of(line.gross_minor, terms.percent, unit), line.left_minor) for line in lines]
-    fee_minor = min(terms.fee_minor // unit * unit, sum(parts))
+    wholes = [part_of(line.gross_minor, terms.percent, unit) for line in lines]
+    parts = [
+        max(0, min(whole - line.prepaid_minor, line.left_minor)) for whole, line in zip(wholes, lines, strict=True)
+    ]
     asked = parts if case.asked_lines is None else list(case.asked_lines)
-    amount_minor = sum(asked) - fee_minor if case.asked_minor is None else case.asked_minor
+    # Staff may have given more for one ticket than the policy does: that counts for the others.
+    due_minor = max(0, min(sum(asked), sum(wholes) - case.prepaid_minor))
+    fee_minor = min(terms.fee_minor // unit * unit, due_minor)
+    amount_minor = due_minor - fee_minor if case.asked_minor is None else case.asked_minor
     if case.ground is Ground.OUTSIDE:
         amounts = allocate(min(amount_minor, sum(parts)), parts)
     else:
@@ -207,12 +221,20 @@ def decide(case: Case) -> Decision:
         amount_minor=amount_minor,
         percent=terms.percent,
         fee_minor=fee_minor,
-        rule=terms.rule if amount_minor or case.remaining_minor else NOTHING_LEFT,
+        rule=_rule(case, terms, amount_minor, sum(wholes)),
         received_local=local(case.received_at, case.timezone),
         starts_local=local(case.starts_at, case.timezone),
         cut_offs=cut_offs(case.policy, deciding_start(case.starts_at, case.moved), case.timezone),
         lines=shares_of(lines, parts, amounts, percent=terms.percent, currency=case.currency, less=terms.less),
     )
+
+
+def _rule(case: Case, terms: _Terms, amount_minor: int, whole_minor: int) -> str:
+    if amount_minor:
+        return terms.rule
+    if not case.remaining_minor:
+        return NOTHING_LEFT
+    return GIVEN_BEFORE if whole_minor and case.prepaid_minor else terms.rule
 
 
 def _terms(case: Case) -> _Terms:

@@ -11,7 +11,7 @@ from refund.shares import Line
 
 def suggestion(case: Case) -> int:
     """What the policy gives for the case's tickets, less what was refunded of them before; never more than is left."""
-    untouched = tuple(replace(line, refunded_minor=0, refunded_tax_minor=0) for line in case.lines)
+    untouched = tuple(replace(line, refunded_minor=0, refunded_tax_minor=0, prepaid_minor=0) for line in case.lines)
     given = decide(replace(case, lines=untouched, remaining_minor=case.paid_minor)).amount_minor
     taken = sum(line.refunded_minor for line in case.chosen)
     return max(0, min(given - taken, case.remaining_minor))

@@ -23,11 +23,13 @@ class Booking(Table, table=True):
     """What other services said about a booking, each fact once and in whatever order it came.
 
     `lines` and `policy` are as BookingPlaced states them. `given_back`: ids of the tickets that were given back before the booking ended,
-    `undecided`: the requests among them that wait for what was placed and paid. `cancelled_line_ids`: what ended with the booking.
+    `undecided`: the requests among them that wait for what was placed and paid. `cancelled_line_ids`: what ended with the booking,
+    `cancelled_dates`: the event's dates then, as BookingCancelled states them.
 
     Of the money, `promised_minor` is the sum of the refunds that have their amount (all but failed and declined), of which
     `outside_minor` was made at the provider; `unavailable_minor` is what payment says is no longer there although no refund of ours took
     it, `lost_minor` what the bank took in disputes. `fee_kept_minor`: of the flat fee, what decisions about tickets have kept.
+    `dispute_id` is one that is open; it and `lost_minor` follow from the booking's disputes.
     """
 
     __tablename__ = "bookings"
@@ -55,6 +57,7 @@ class Booking(Table, table=True):
     cancel_received_at: datetime | None = Field(default=None, sa_type=_AT)
     seats_unavailable_at: datetime | None = Field(default=None, sa_type=_AT)
     cancelled_line_ids: list[str] | None = Field(default=None, sa_type=JSONB)
+    cancelled_dates: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     given_back: list[str] = Field(default_factory=list, sa_type=JSONB)
     undecided: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
 
@@ -106,6 +109,18 @@ class Refund(Table, table=True):
     payment_version: int = 0
     created_at: datetime = Field(sa_type=_AT)
     updated_at: datetime = Field(sa_type=_AT)
+
+
+class Dispute(Table, table=True):
+    """What payment last said of a dispute, as `version` of its events. `lost_minor` is in the booking's currency, 0 unless it is lost."""
+
+    __tablename__ = "disputes"
+
+    id: UUID = Field(primary_key=True)
+    booking_id: UUID
+    version: int
+    is_open: bool
+    lost_minor: int = Field(sa_type=BigInteger)
 
 
 class PolicyVersion(Table, table=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import structlog
 from chassis import outbox
@@ -26,12 +27,13 @@ from contracts.payment import (
 )
 from contracts.refund import RefundCompleted, RefundFailed, RefundReason
 from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import Update
 
 from refund import metrics
 from refund.cases import case_of, given_refunds, read_booking
 from refund.domain import Ground, Status, Trigger, decide, next_status
-from refund.models import Booking, Refund
+from refund.models import Booking, Dispute, Refund
 from refund.recording import count, count_accepted, record_refund
 
 log = structlog.get_logger(__name__)
@@ -93,7 +95,9 @@ async def reject_refund(tx: Transaction, event: PaymentRefundRejected) -> None:
     refund = await _news_about(tx, event)
     if refund is None or refund.status == Status.SETTLED_MANUALLY:
         return
-    failure = DISPUTE_LOST if refund.status == Status.BLOCKED_BY_DISPUTE else NOT_ENOUGH_LEFT
+    # Where something is left, the bank has not given all of it back: what the buyer is still owed, somebody must see.
+    is_all_gone = refund.status == Status.BLOCKED_BY_DISPUTE and not event.remaining.amount_minor
+    failure = DISPUTE_LOST if is_all_gone else NOT_ENOUGH_LEFT
     known = refund.promised_minor - refund.amount_minor + refund.lost_minor + event.remaining.amount_minor
     unavailable_minor = max(0, refund.captured_minor - known)
     await _give_up(tx, refund, event, Trigger.REJECTED, failure, unavailable_minor=unavailable_minor)
@@ -125,18 +129,16 @@ async def import_refund(tx: Transaction, event: PaymentRefundedOutside) -> None:
 
 async def open_dispute(tx: Transaction, event: DisputeOpened) -> None:
     """From now on staff do not refund this booking without override. What is on its way is payment's to block."""
-    await _dispute(tx, event, dispute_id=event.dispute_id)
+    await _dispute(tx, event, is_open=True)
 
 
 async def close_dispute(tx: Transaction, event: DisputeClosed) -> None:
-    """Won: what was blocked goes on. Lost: the money is gone, and payment rejects what was blocked."""
-    bookings, refunds = table(Booking), table(Refund)
-    if event.outcome == "lost":
-        lost = event.amount.amount_minor
-        explained = func.greatest(0, bookings.c.unavailable_minor - lost)
-        await _dispute(tx, event, dispute_id=None, lost_minor=bookings.c.lost_minor + lost, unavailable_minor=explained)
+    """Won: what was blocked goes on, unless another dispute is open. Lost: the money is gone, and payment says what becomes of the rest."""
+    refunds = table(Refund)
+    is_lost = event.outcome == "lost"
+    another = await _dispute(tx, event, is_open=False, is_lost=is_lost)
+    if is_lost or another is not None:
         return
-    await _dispute(tx, event, dispute_id=None)
     went_on = (
         update(refunds)
         .where(
@@ -149,21 +151,41 @@ async def close_dispute(tx: Transaction, event: DisputeClosed) -> None:
     await tx.execute(went_on)
 
 
-async def _dispute(tx: Transaction, event: DisputeOpened | DisputeClosed, **changes: object) -> None:
-    bookings = table(Booking)
-    row = (
-        await tx.execute(
-            select(bookings.c.dispute_version, bookings.c.captured_minor)
-            .where(bookings.c.booking_id == event.booking_id)
-            .with_for_update()
-        )
-    ).one_or_none()
+async def _dispute(
+    tx: Transaction, event: DisputeOpened | DisputeClosed, *, is_open: bool, is_lost: bool = False
+) -> UUID | None:
+    """Keeps the newest word on the dispute, and on the booking what follows from all of its disputes. Returns one that is open."""
+    bookings, disputes = table(Booking), table(Dispute)
+    of_booking = bookings.c.booking_id == event.booking_id
+    known = select(bookings.c.captured_minor, bookings.c.captured_currency).where(of_booking)
+    row = (await tx.execute(known.with_for_update())).one_or_none()
     if row is None or row.captured_minor is None:
         raise TooEarly(f"the payment of booking {event.booking_id} is not known")
-    if event.version < row.dispute_version:
-        changes.pop("dispute_id")
-    newest = {"dispute_version": max(event.version, row.dispute_version)}
-    await tx.execute(update(bookings).where(bookings.c.booking_id == event.booking_id).values({**newest, **changes}))
+    lost_minor = 0
+    if is_lost:  # settled in another currency it may differ from what was charged: then it counts as all of it
+        is_same = event.amount.currency == row.captured_currency
+        lost_minor = min(event.amount.amount_minor, row.captured_minor) if is_same else row.captured_minor
+    said = {"booking_id": event.booking_id, "version": event.version, "is_open": is_open, "lost_minor": lost_minor}
+    noted = insert(disputes).values(id=event.dispute_id, **said)
+    await tx.execute(
+        noted.on_conflict_do_update(
+            index_elements=[disputes.c.id],
+            set_={name: noted.excluded[name] for name in said},
+            where=noted.excluded.version > disputes.c.version,
+        )
+    )
+    ours = disputes.c.booking_id == event.booking_id
+    still_open = select(disputes.c.id).where(ours, disputes.c.is_open).order_by(disputes.c.id).limit(1)
+    following = {
+        "dispute_id": still_open.scalar_subquery(),
+        "lost_minor": select(func.coalesce(func.sum(disputes.c.lost_minor), 0)).where(ours).scalar_subquery(),
+        "dispute_version": func.greatest(bookings.c.dispute_version, event.version),
+        # What payment could not refund, since it was lost: now it is known why.
+        "unavailable_minor": func.greatest(0, bookings.c.unavailable_minor - lost_minor),
+    }
+    changed = update(bookings).where(of_booking).values(following).returning(bookings.c.dispute_id)
+    still: UUID | None = (await tx.execute(changed)).scalar_one()
+    return still
 
 
 async def _news_about(tx: Transaction, event: AboutRefund) -> Row[Any] | None:

@@ -27,7 +27,16 @@ from sqlalchemy import RowMapping, case, func
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from refund import campaign
-from refund.cases import booking_of, case_of, given_refunds, lines_at_the_end, move_columns, move_of, policy_of
+from refund.cases import (
+    booking_of,
+    case_of,
+    given_refunds,
+    lines_at_the_end,
+    move_columns,
+    move_of,
+    move_then,
+    policy_of,
+)
 from refund.domain import Ground, decide, ground_of_cancellation
 from refund.models import Balance, Booking, Reschedule
 from refund.policy import Moved, local
@@ -88,6 +97,7 @@ async def note_cancelled(tx: Transaction, event: BookingCancelled) -> None:
         cancelled_was=event.was,
         cancel_received_at=event.received_at,
         cancelled_line_ids=[str(line_id) for line_id in event.line_ids],
+        cancelled_dates=_stated(event),
     )
     await _decide(tx, row)
 
@@ -101,7 +111,12 @@ async def note_seats_unavailable(tx: Transaction, event: SeatsUnavailable) -> No
 async def note_tickets_cancelled(tx: Transaction, event: TicketsCancelled) -> None:
     """Keeps which tickets were given back, and decides on them as soon as it is known what was placed and paid."""
     line_ids = [str(line_id) for line_id in event.line_ids]
-    request = {"by": event.by, "received_at": event.received_at.isoformat(), "line_ids": line_ids}
+    request = {
+        "by": event.by,
+        "received_at": event.received_at.isoformat(),
+        "line_ids": line_ids,
+        "dates": _stated(event),
+    }
     bookings = table(Booking)
     noted = insert(bookings).values(booking_id=event.booking_id, given_back=line_ids, undecided=[request])
     is_told_again = bookings.c.given_back.contains(noted.excluded.given_back)
@@ -150,6 +165,10 @@ async def note_balance(tx: Transaction, event: BalanceRead) -> None:
         )
 
 
+def _stated(event: BookingCancelled | TicketsCancelled) -> dict[str, Any] | None:
+    return None if event.event_dates is None else event.event_dates.model_dump(mode="json")
+
+
 async def _note(tx: Transaction, booking_id: UUID, **facts: object) -> RowMapping:
     """Writes facts where they are missing and returns the booking's row, locked. What was noted before stays."""
     bookings = table(Booking)
@@ -195,6 +214,7 @@ async def _refund_ended(
     ground, reason, received_at = ended
     given = await given_refunds(tx, booking.booking_id) if booking.promised_minor else ()
     line_ids = lines_at_the_end(booking) if ground is Ground.POLICY else None
+    moved = move_then(booking.cancelled_dates, moved)
     decision = decide(case_of(booking, ground, received_at, given, moved=moved, line_ids=line_ids))
     await record_refund(tx, booking, decision, reason=reason, requested_by=POLICY_DECIDED)
 
@@ -206,6 +226,7 @@ async def _refund_tickets(tx: Transaction, booking: Booking, moved: Moved | None
         return
     given = await given_refunds(tx, booking.booking_id) if booking.promised_minor else ()
     received_at = datetime.fromisoformat(request["received_at"])
+    moved = move_then(request.get("dates"), moved)
     asked = case_of(booking, Ground.TICKETS, received_at, given, moved=moved, line_ids=line_ids)
     if booking.decided_at is not None:
         asked = replace(asked, fee_kept_minor=asked.policy.fee_minor)

@@ -12,7 +12,10 @@ from contracts.money import WHOLE_UNITS_ONLY, Money
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One ticket at its frozen price, tax included, and what other refunds took of it."""
+    """One ticket at its frozen price, tax included, and what other refunds took of it.
+
+    `prepaid_minor`: of that, what staff gave for a cancellation before it came.
+    """
 
     line_id: UUID
     name: str
@@ -21,6 +24,7 @@ class Line:
     tax_rate_bp: int
     refunded_minor: int = 0
     refunded_tax_minor: int = 0
+    prepaid_minor: int = 0
 
     @property
     def left_minor(self) -> int:

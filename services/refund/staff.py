@@ -19,8 +19,18 @@ from contracts.money import WHOLE_UNITS_ONLY, Money
 from contracts.refund import RefundApproved, RefundSettledManually
 from sqlalchemy import RowMapping, select, update
 
-from refund.cases import case_of, given_refunds, lines_at_the_end, read_booking
-from refund.domain import BY_POLICY, Case, Ground, IllegalTransition, Status, Trigger, decide, next_status
+from refund.cases import case_of, given_refunds, lines_at_the_end, move_then, read_booking
+from refund.domain import (
+    BY_POLICY,
+    FOR_CANCELLATION,
+    Case,
+    Ground,
+    IllegalTransition,
+    Status,
+    Trigger,
+    decide,
+    next_status,
+)
 from refund.limits import may_be_repeated, needs_second_person, suggestion
 from refund.models import Booking, Refund
 from refund.policy import Moved
@@ -37,8 +47,8 @@ WHATEVER_THE_POLICY = frozenset({"duplicate", "event_cancelled"})
 class SamePerson(Forbidden):
     """A refund above the limit is decided on by another person than the one who asked for it."""
 
-    def __init__(self) -> None:
-        Problem.__init__(self, "You asked for this refund yourself: another person has to approve or decline it.")
+    def __init__(self, what: str) -> None:
+        Problem.__init__(self, f"You asked for this refund yourself: another person has to {what}.")
 
 
 async def create_refund(
@@ -60,10 +70,7 @@ async def create_refund(
         _check_dispute(booking)
         if body.reason not in WHATEVER_THE_POLICY:
             _check_policy(tx, booking, moved, given, decision.amount_minor)
-    alone_minor = sum(
-        refund["amount_minor"] for refund in given if refund["ground"] == Ground.STAFF and refund["decided_by"] is None
-    )
-    is_large = needs_second_person(limits_minor, decision.case.currency, alone_minor + decision.amount_minor)
+    is_large = needs_second_person(limits_minor, decision.case.currency, _alone_minor(given) + decision.amount_minor)
     refund = await record_refund(
         tx,
         booking,
@@ -79,10 +86,13 @@ async def create_refund(
 
 
 async def approve_refund(tx: Transaction, sealer: Sealer, staff: Principal, refund_id: UUID) -> RefundDetail:
-    """The second person agrees. Raises NotFound, Conflict unless it waits for one, Forbidden for the same person."""
+    """The second person agrees. Raises NotFound, Conflict unless it waits for one or where the policy has given it since, Forbidden for
+    the same person.
+    """
     refund, booking = await _awaiting(tx, staff, refund_id, Trigger.APPROVE)
     if not refund.override:
         _check_dispute(booking)
+        await _check_not_given_since(tx, refund, booking)
     await _move(tx, refund, Trigger.APPROVE, RefundApproved, decided_by=staff.subject)
     await _audit(tx, staff, "refund.approve", refund)
     return detail_of(refund, sealer, staff)
@@ -97,8 +107,13 @@ async def decline_refund(tx: Transaction, sealer: Sealer, staff: Principal, refu
     return detail_of(refund, sealer, staff)
 
 
-async def retry_refund(tx: Transaction, sealer: Sealer, staff: Principal, refund_id: UUID) -> RefundDetail:
-    """The same refund once more, after it failed. Raises NotFound, Conflict unless it failed and its money is still there."""
+async def retry_refund(
+    tx: Transaction, sealer: Sealer, limits_minor: Mapping[str, int], staff: Principal, refund_id: UUID
+) -> RefundDetail:
+    """The same refund once more, after it failed. Where others of the booking have reached the limit since, it is above it now.
+
+    Raises NotFound, Conflict unless it failed and its money is still there, Forbidden for the one who asked for it where it is above.
+    """
     refund, booking, given = await _locked(tx, refund_id)
     if refund.status != Status.FAILED:
         raise IllegalTransition(Status(refund.status), Trigger.APPROVE)
@@ -106,8 +121,14 @@ async def retry_refund(tx: Transaction, sealer: Sealer, staff: Principal, refund
         raise _too_little(booking, "It was made at the provider: make a new refund of what is left.", "made_outside")
     _check_dispute(booking)
     _check_still_there(tx, refund, booking, given)
+    decided_by = refund.decided_by
+    if refund.ground == Ground.STAFF and decided_by is None:
+        asked_minor = _alone_minor(given) + refund.amount_minor
+        if needs_second_person(limits_minor, refund.currency, asked_minor):
+            _check_second(staff, refund, "try it again")
+            decided_by = staff.subject
     await _promise(tx, booking, refund.amount_minor)
-    await _move(tx, refund, Trigger.APPROVE, RefundApproved, failure=None)
+    await _move(tx, refund, Trigger.APPROVE, RefundApproved, failure=None, decided_by=decided_by)
     await _audit(tx, staff, "refund.retry", refund)
     return detail_of(refund, sealer, staff)
 
@@ -180,6 +201,7 @@ def _check_policy(
     ground, _, received_at = end_of(booking) or (Ground.POLICY, None, tx.now)
     if ground not in BY_POLICY:
         return
+    moved = move_then(booking.cancelled_dates, moved)
     allowed_minor = suggestion(
         case_of(booking, ground, received_at, given, moved=moved, line_ids=lines_at_the_end(booking))
     )
@@ -191,6 +213,18 @@ def _check_policy(
             remaining=Money(booking.remaining_minor, str(booking.currency)),
             allowed=allowed,
         )
+
+
+async def _check_not_given_since(tx: Transaction, refund: Refund, booking: Booking) -> None:
+    """Raises Conflict where the cancellation that the refund is for was decided on since it was asked for: it would be paid twice."""
+    if booking.decided_at is None or refund.reason not in FOR_CANCELLATION:
+        return
+    known = await read_booking(tx, booking.booking_id)
+    assert known is not None, "it is locked"
+    without, moved = known
+    without.promised_minor -= refund.amount_minor
+    others = [other for other in await given_refunds(tx, booking.booking_id) if other["id"] != refund.id]
+    _check_policy(tx, without, moved, others, refund.amount_minor)
 
 
 def _check_dispute(booking: Booking) -> None:
@@ -233,11 +267,22 @@ async def _awaiting(tx: Transaction, staff: Principal, refund_id: UUID, trigger:
     refund, booking, _ = await _locked(tx, refund_id)
     if refund.status != Status.AWAITING_APPROVAL:
         raise IllegalTransition(Status(refund.status), trigger)
+    _check_second(staff, refund, "approve or decline it")
+    return refund, booking
+
+
+def _alone_minor(given: Sequence[RowMapping]) -> int:
+    """What staff gave of the booking that no second person has decided on."""
+    return sum(
+        refund["amount_minor"] for refund in given if refund["ground"] == Ground.STAFF and refund["decided_by"] is None
+    )
+
+
+def _check_second(staff: Principal, refund: Refund, what: str) -> None:
     if refund.requested_by == staff.subject:
-        raise SamePerson
+        raise SamePerson(what)
     if refund.override and not staff.has(Role.MANAGER):
         raise Forbidden
-    return refund, booking
 
 
 async def _promise(tx: Transaction, booking: Booking, minor: int) -> None:

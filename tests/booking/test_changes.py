@@ -12,7 +12,7 @@ import pytest
 from booking.models import Event
 from chassis.audit import AuditRow
 from chassis.db import table
-from contracts.booking import EventRescheduled
+from contracts.booking import BookingCancelled, EventRescheduled
 from httpx2 import Response
 from sqlalchemy import select, update
 
@@ -68,6 +68,11 @@ async def test_a_moved_event_is_told_and_bookings_keep_their_facts(office: BoxOf
     assert read["full_refund_until"] == now["full_refund_until"]
     later = await office.book(event)
     assert (later["event"], later["current_event"]) == (read["current_event"], None)
+    await office.cancel(booking)
+    (ended,) = [e for e in await office.service.outbox_of(BookingCancelled) if str(e.booking_id) == booking["id"]]
+    stated = ended.event_dates
+    assert stated is not None, "what goes back is decided by the dates of that moment"
+    assert (zulu(stated.starts_at), zulu(stated.full_refund_until)) == (now["starts_at"], now["full_refund_until"])
 
 
 async def test_an_hour_later_is_told_without_a_window_and_keeps_a_standing_one(office: BoxOffice) -> None:

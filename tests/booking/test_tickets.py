@@ -67,6 +67,8 @@ async def test_the_booking_goes_on_with_the_others(office: BoxOffice) -> None:
     assert [str(line) for line in cancelled.line_ids] == [ids[0], ids[3]]
     assert [str(line) for line in cancelled.remaining_line_ids] == [ids[1], ids[2]]
     assert (cancelled.by, cancelled.version) == ("customer", 3)
+    assert cancelled.event_dates is not None
+    assert cancelled.event_dates.starts_at.isoformat().replace("+00:00", "Z") == event["starts_at"]
     received_at = cancelled.received_at.isoformat().replace("+00:00", "Z")
     assert [ticket["cancelled_at"] for ticket in cut["tickets"]] == [received_at, None, None, received_at]
 

@@ -159,6 +159,37 @@ async def test_a_refund_that_failed_says_what_to_do_and_is_a_case_for_staff(
     assert "€89.00 has been paid another way" in plain(last)
 
 
+@pytest.mark.parametrize(
+    ("reason", "subject", "said", "to_staff"),
+    [
+        ("dispute_lost", "has returned your money", "Your bank has given you the money", "Do not pay it a second time"),
+        (
+            "not_enough_left",
+            "is being looked into",
+            "staff have been told and look into it",
+            "refund what is still owed",
+        ),
+    ],
+)
+async def test_what_the_buyer_is_not_owed_again_is_promised_to_nobody(
+    office: Office, reason: str, subject: str, said: str, to_staff: str
+) -> None:
+    """The bank gave it back, or it had gone already: neither mail may lead to its being paid twice."""
+    booking_id = await booked(office)
+    (case,) = await office.told(refund(RefundFailed, booking_id, 8900, 3, reason=reason))
+    _, mail = await office.mails(booking_id, 2)
+    assert subject in mail["Subject"]
+    for shown in (plain(mail), html_of(mail)):
+        text = " ".join(shown.split())
+        assert said in text
+        for promise in ("still yours", "Still owed", "another way", "did not arrive"):
+            assert promise not in text
+    text = " ".join(plain(case).split())
+    assert to_staff in text
+    assert "owed this amount again" not in text
+    assert "Retry" not in text
+
+
 async def test_staff_hear_of_disputes_and_approvals_and_the_buyer_does_not(office: Office) -> None:
     booking_id = await booked(office)
     dispute = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +17,12 @@ from contracts.payment import (
     PaymentRefunded,
     PaymentRefundedOutside,
     PaymentRefundFailed,
+    PaymentRefundPending,
     PaymentRefundRejected,
 )
 from payment.dispute_states import DisputeFact, DisputeStatus, Told, dispute_status, disputed_of, double_return, told
 from payment.disputes import apply_dispute, revision_of
+from payment.gateways import Movement
 from payment.models import Dispute, Payment, Refund
 from sqlalchemy import select
 
@@ -127,6 +130,73 @@ async def test_what_the_bank_took_cannot_be_refunded_once_more(still_shop: Shop,
     balances = await still_shop.balances(payment)
     assert (balances["disputes"], "refunds" in balances) == (amount or 5000, False)
     assert balances["provider:EUR"] == 5000 - (amount or 5000) - balances["provider_fees"]
+
+
+async def test_what_a_lost_dispute_left_is_refunded_to_who_waited_first(still_shop: Shop) -> None:
+    """20.00 of 50.00 are gone: of 25.00, 10.00 and 5.00 that wait, the second is more than is left."""
+    payment = await paid(still_shop)
+    ref = await still_shop.dispute(payment, amount=2000)
+    await still_shop.look_at_dispute(ref)
+    refund_ids = [await still_shop.approve_refund(payment, amount) for amount in (2500, 1000, 500)]
+    await still_shop.decide_dispute(ref, "lost")
+    await still_shop.look_at_dispute(ref)
+    refunds = [await still_shop.refund(refund_id) for refund_id in refund_ids]
+    assert [refund.status for refund in refunds] == ["submitted", "failed", "submitted"]
+    assert [told.refund_id for told in await still_shop.told(payment, PaymentRefundRejected)] == [refund_ids[1]]
+    goes_on = [(told.refund_id, told.why) for told in await still_shop.told(payment, PaymentRefundPending)]
+    assert goes_on == [(refund_ids[0], "provider"), (refund_ids[2], "provider")]
+    payment = await still_shop.payment(payment.booking_id)
+    assert (payment.reserved_minor, payment.disputed_minor, payment.refundable_minor) == (3000, 2000, 0)
+
+
+async def test_what_the_provider_refuses_after_a_lost_dispute_is_owed_and_not_asked_for_again(still_shop: Shop) -> None:
+    payment = await paid(still_shop)
+    ref = await still_shop.dispute(payment, amount=2000)
+    await still_shop.look_at_dispute(ref)
+    refund_id = await still_shop.approve_refund(payment, 3000)
+    await still_shop.decide_dispute(ref, "lost")
+    await still_shop.look_at_dispute(ref)
+    assert (await still_shop.advance_refund(refund_id)).status == "blocked"
+    for _ in range(2):
+        assert (await still_shop.advance_refund(refund_id)).status == "failed"
+    [failed] = await still_shop.told(payment, PaymentRefundFailed)
+    assert (failed.reason, failed.had_succeeded) == ("charge_disputed", False)
+    assert not await still_shop.told(payment, PaymentRefundRejected)
+    assert len([each for each in await still_shop.attempts(payment) if each.refund_id == refund_id]) == 1
+    payment = await still_shop.payment(payment.booking_id)
+    assert (payment.reserved_minor, payment.refundable_minor) == (0, 3000)
+    assert "refunds" not in await still_shop.balances(payment)
+
+
+async def test_a_dispute_that_is_won_does_not_give_back_what_another_took(still_shop: Shop) -> None:
+    """The refund waits for the first; the second is lost meanwhile and took 40.00 of 50.00."""
+    payment = await paid(still_shop)
+    first = await still_shop.dispute(payment, amount=1000)
+    await still_shop.look_at_dispute(first)
+    refund_id = await still_shop.approve_refund(payment, 3000)
+    view = await still_shop.gateway.fetch_dispute(first)
+    second = replace(view, ref="du_second", fact=DisputeFact.LOST, amount=Money(4000, "EUR"), movements=())
+    async with still_shop.service.database.transaction() as tx:
+        assert await apply_dispute(tx, still_shop.gateway, second, 0) == "applied"
+    assert (await still_shop.refund(refund_id)).status == "blocked"
+    await still_shop.decide_dispute(first, "won")
+    await still_shop.look_at_dispute(first)
+    assert (await still_shop.refund(refund_id)).failure_code == "dispute_lost"
+    [rejected] = await still_shop.told(payment, PaymentRefundRejected)
+    assert rejected.remaining == Money(1000, "EUR")
+    assert (await still_shop.payment(payment.booking_id)).double_return_minor == 0
+
+
+async def test_a_movement_of_nothing_is_not_posted(still_shop: Shop) -> None:
+    """A ledger without entries to write writes none."""
+    payment = await paid(still_shop)
+    ref = await still_shop.dispute(payment)
+    view = await still_shop.gateway.fetch_dispute(ref)
+    nothing = Movement("txn_nothing", Money(0, "EUR"), Money(0, "EUR"))
+    async with still_shop.service.database.transaction() as tx:
+        seen = replace(view, movements=(*view.movements, nothing))
+        assert await apply_dispute(tx, still_shop.gateway, seen, 0) == "applied"
+    assert (await still_shop.balances(payment))["disputes"] == 5000
 
 
 async def test_the_database_refuses_to_give_back_what_a_dispute_took(still_shop: Shop) -> None:
@@ -304,6 +374,19 @@ async def test_a_dispute_of_what_is_not_ours_is_left_alone(still_shop: Shop) -> 
     opened = await still_shop.standin.control("POST", "/disputes", {"payment_intent": intent.id})
     await still_shop.look_at_dispute(opened["id"])
     assert await row(still_shop, opened["id"]) is None
+
+
+async def test_a_dispute_without_an_intent_is_of_no_payment_of_ours(still_shop: Shop) -> None:
+    """Of a charge made without one: it must not be taken for one of a payment that has none yet, be that one or several."""
+    ref = await still_shop.dispute(await paid(still_shop))
+    view = replace(await still_shop.gateway.fetch_dispute(ref), ref="du_without_intent", intent_ref=None)
+    for _ in range(2):
+        booking_id = await still_shop.book()
+        async with still_shop.service.database.transaction() as tx:
+            assert await apply_dispute(tx, still_shop.gateway, view, 0) == "foreign"
+        unpaid = await still_shop.payment(booking_id)
+        assert (unpaid.provider_ref, unpaid.dispute_id, unpaid.version) == (None, None, 0)
+    assert await row(still_shop, view.ref) is None
 
 
 async def test_a_settled_refund_needs_no_dispute_to_end(still_shop: Shop) -> None:

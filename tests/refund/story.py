@@ -11,6 +11,7 @@ from contracts.booking import (
     BookingCancelled,
     BookingConfirmed,
     BookingPlaced,
+    EventDates,
     EventFacts,
     EventRescheduled,
     Line,
@@ -120,8 +121,18 @@ class Story:
             tickets="sealed",
         )
 
+    def dates(self, starts_in: timedelta, full_refund_for: timedelta | None = None) -> EventDates:
+        """Of the event, as a cancellation states them."""
+        until = None if full_refund_for is None else self.now + full_refund_for
+        return EventDates(starts_at=self.now + starts_in, full_refund_until=until)
+
     def cancelled(
-        self, by: str = "customer", was: str = "confirmed", lines: tuple[int, ...] = (), **received: datetime
+        self,
+        by: str = "customer",
+        was: str = "confirmed",
+        lines: tuple[int, ...] = (),
+        dates: EventDates | None = None,
+        **received: datetime,
     ) -> BookingCancelled:
         return BookingCancelled(
             version=4,
@@ -131,9 +142,12 @@ class Story:
             was=was,
             received_at=received.get("received_at", self.now),
             line_ids=tuple(self.line_ids[index] for index in lines),
+            event_dates=dates,
         )
 
-    def tickets_cancelled(self, *lines: int, by: str = "customer", version: int = 4) -> TicketsCancelled:
+    def tickets_cancelled(
+        self, *lines: int, by: str = "customer", version: int = 4, dates: EventDates | None = None
+    ) -> TicketsCancelled:
         """Tickets of the booking, by their place in `prices`, were given back."""
         given_back = tuple(self.line_ids[index] for index in lines)
         return TicketsCancelled(
@@ -144,6 +158,7 @@ class Story:
             received_at=self.now,
             line_ids=given_back,
             remaining_line_ids=tuple(line_id for line_id in self.line_ids if line_id not in given_back),
+            event_dates=dates,
         )
 
     def rescheduled(
@@ -198,11 +213,11 @@ class Story:
             amount=Money(minor, self.currency),
         )
 
-    def dispute_opened(self, version: int = 3) -> DisputeOpened:
-        return DisputeOpened(**self._dispute(version), reason="fraudulent")
+    def dispute_opened(self, version: int = 3, **other: Any) -> DisputeOpened:
+        return DisputeOpened(**self._dispute(version) | other, reason="fraudulent")
 
-    def dispute_closed(self, outcome: str, version: int = 5) -> DisputeClosed:
-        return DisputeClosed(**self._dispute(version), outcome=outcome)
+    def dispute_closed(self, outcome: str, version: int = 5, **other: Any) -> DisputeClosed:
+        return DisputeClosed(**self._dispute(version) | other, outcome=outcome)
 
     async def tell(self, *events: Event) -> None:
         """Delivers events one after the other, each consumed before the next."""

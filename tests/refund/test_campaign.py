@@ -34,6 +34,7 @@ from sqlalchemy import table as table_named
 from tests.conftest import Vhost
 from tests.support.service import Running, eventually, running_service
 
+from .test_staff import ask
 from .tour import Ticket, Tour
 
 
@@ -245,6 +246,37 @@ async def test_failed_refunds_are_retried_and_done_never_goes_back(refund: Runni
     ]
     assert (await tour.post("retry")).json()["state"] == "finished"
     assert await _audited(refund, tour) == [("refund_campaign.retry", "staff-1", {"refunds": 1})]
+
+
+async def test_a_retry_leaves_with_staff_what_they_could_not_retry_themselves(refund: Running) -> None:
+    """One is disputed; of the other, another refund took from a ticket since, though as much as before is left in all."""
+    tour = Tour(refund)
+    disputed, changed = tour.ticket(prices=(2500,)), tour.ticket(prices=(1000, 1000))
+    for ticket in (disputed, changed):
+        await ticket.paid()
+    first, second = ([{"line_id": str(line_id), "amount_minor": 500}] for line_id in changed.line_ids)
+    assert (await ask(changed, reason="duplicate", lines=first)).status_code == 201
+    [by_staff] = [said for said in await changed.said() if isinstance(said, RefundApproved)]
+    await changed.tell(changed.refunded(by_staff, 3))
+    await tour.tell(tour.cancelled(), disputed.cancelled(by="event"), changed.cancelled(by="event"))
+
+    async def all_approved() -> bool:
+        return (await tour.progress())["items"] == {"approved": 2}
+
+    await eventually(all_approved)
+    [of_campaign] = [said for said in await changed.said() if isinstance(said, RefundApproved) and said != by_staff]
+    assert of_campaign.amount == Money(1500, "EUR")
+    await changed.tell(changed.refund_failed(of_campaign, 4), changed.refund_failed(by_staff, 5, had_succeeded=True))
+    assert (await ask(changed, reason="duplicate", lines=second)).status_code == 201
+    await disputed.tell(disputed.refund_failed(await disputed.approved(), 4), disputed.dispute_opened(5))
+    assert (await tour.post("retry")).status_code == 200
+
+    async def worked_on() -> bool:
+        return (await tour.progress())["items"] == {"failed": 2}
+
+    await eventually(worked_on)
+    assert (await disputed.row()).promised_minor == 0
+    assert (await changed.row()).promised_minor == 500
 
 
 async def test_a_refund_that_fails_after_the_end_is_shown_with_staff(refund: Running) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from contracts.event import Event
+from contracts.money import Money
 from contracts.refund import RefundApproved, RefundCompleted, RefundFailed
 from refund import watch
 from refund.domain import TRANSITIONS, Status, Trigger, decide
@@ -147,6 +148,73 @@ async def test_a_lost_dispute_takes_the_money_and_ends_the_refund(refund: Runnin
     assert (booking.remaining_minor, booking.lost_minor, booking.unavailable_minor) == (0, 1998, 0)
     shown = await status(story)
     assert (shown["state"], shown["can_choose_payout"]) == ("Your bank has given this money back to you itself.", False)
+
+
+async def test_a_dispute_that_took_a_part_does_not_end_what_the_buyer_is_owed(refund: Running) -> None:
+    """Of 19.98 it took 5.00: the refund of all is more than is left, a smaller one goes on."""
+    story, approved = await begun(refund)
+    part = {"amount": Money(500, "EUR")}
+    await story.tell(story.dispute_opened(3, **part), story.refund_blocked(approved, 4))
+    await story.tell(story.dispute_closed("lost", 5, **part), story.refund_rejected(approved, 1498, 6))
+    assert (await story.says(RefundFailed)).reason == "not_enough_left"
+    assert "staff look into it" in (await status(story))["state"]
+    assert (await story.row()).remaining_minor == 1498
+    one = Story(refund)
+    await one.paid()
+    assert (await ask(one, amount_minor=1000)).status_code == 201
+    approved = await one.says(RefundApproved)
+    await one.tell(one.dispute_opened(3, **part), one.refund_blocked(approved, 4))
+    await one.tell(one.dispute_closed("lost", 5, **part), one.refund_pending(approved, "provider", 6))
+    assert (await newest(one))["status"] == "pending"
+    await one.tell(one.refunded(approved, 7))
+    assert ((await newest(one))["status"], (await one.row()).remaining_minor) == ("succeeded", 498)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+async def test_a_bank_that_decides_anew_takes_what_it_took_once_or_not_at_all(
+    refund: Running, *, in_order: bool
+) -> None:
+    """Lost twice is lost once, and what is won in the end is there again: the newest word counts, whatever comes last."""
+    story = Story(refund, prices=(2000, 3000))
+    await story.paid()
+    part = {"amount": Money(2000, "EUR")}
+    words: list[Event] = [
+        story.dispute_opened(3, **part),
+        story.dispute_closed("lost", 4, **part),
+        story.dispute_opened(5, **part),
+        story.dispute_closed("lost", 6, **part),
+    ]
+    await story.tell(*(words if in_order else reversed(words)))
+    booking = await story.row()
+    assert (booking.lost_minor, booking.remaining_minor, booking.dispute_id) == (2000, 3000, None)
+    other = {"dispute_id": uuid4(), "amount": Money(500, "EUR")}
+    await story.tell(story.dispute_opened(7, **other), story.dispute_closed("lost", 8, **other))
+    assert (await story.row()).remaining_minor == 2500, "another dispute takes its own"
+    words = [story.dispute_opened(9, **part), story.dispute_closed("won", 10, **part)]
+    await story.tell(*(words if in_order else reversed(words)))
+    booking = await story.row()
+    assert (booking.lost_minor, booking.remaining_minor, booking.dispute_id) == (500, 4500, None)
+
+
+async def test_a_dispute_in_another_currency_counts_as_all_that_was_paid(refund: Running) -> None:
+    story = Story(refund, prices=(5000,))
+    await story.paid()
+    settled = {"amount": Money(900, "GBP")}
+    await story.tell(story.dispute_opened(3, **settled), story.dispute_closed("lost", 4, **settled))
+    assert (await story.row()).lost_minor == 5000
+
+
+@pytest.mark.parametrize("ended", ["won", "lost"])
+async def test_a_booking_is_disputed_until_the_last_of_its_disputes_is_closed(refund: Running, ended: str) -> None:
+    story, approved = await begun(refund, prices=(40_000, 30_000))
+    second = {"dispute_id": uuid4(), "amount": Money(1000, "EUR")}
+    await story.tell(story.dispute_opened(3), story.refund_blocked(approved, 4), story.dispute_opened(5, **second))
+    await story.tell(story.dispute_closed(ended, 6, **second))
+    assert (await newest(story))["status"] == "blocked_by_dispute"
+    assert (await story.row()).dispute_id == story.dispute_id
+    await story.tell(story.dispute_closed("won", 7))
+    assert (await story.row()).dispute_id is None
+    assert (await newest(story))["status"] == "approved"
 
 
 async def test_while_disputed_staff_refund_only_with_override(refund: Running) -> None:
@@ -291,6 +359,8 @@ async def test_the_page_says_the_same_without_script_and_is_kept_nowhere(refund:
     assert f'action="{approved.refund_id}/payout-details.html?token=' in page.text
     wrong = await refund.client.post(path, params={"token": token}, data={"account_holder": "<b>", "iban": "x"})
     assert (wrong.status_code, "is not an IBAN" in wrong.text, "<b>" in wrong.text) == (422, True, False)
+    many = await refund.client.post(path, params={"token": token}, data={f"field{n}": "x" for n in range(11)})
+    assert (many.status_code, "at most 10 fields" in many.text) == (422, True)
     form = {"account_holder": "Ada", "iban": "", "other_way": "Cheque"}
     sent = await refund.client.post(path, params={"token": token}, data=form)
     assert (sent.status_code, sent.headers["location"]) == (303, f"../status.html?token={token}")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refund.domain import AS_ASKED, RULES, Case, Decision, Ground, Status, decide
+from refund.domain import AS_ASKED, BY_POLICY, GIVEN_BEFORE, RULES, Case, Decision, Ground, Status, decide
 from refund.iban import is_iban
 from refund.limits import may_be_repeated, needs_second_person, suggestion
 from refund.policy import Moved, Policy, Tier, contradictions
@@ -195,6 +195,35 @@ def test_staff_may_give_what_the_policy_gives_less_what_was_given() -> None:
     assert suggestion(given_before) == 350
     assert suggestion(case(line(1, 1000, refunded_minor=900), line(2, 500))) == 0
     assert suggestion(replace(drawn, remaining_minor=100)) == 100
+
+
+@pytest.mark.parametrize(
+    ("before", "fee", "refunded", "prepaid", "amounts"),
+    [
+        (30, 0, (0, 0), (0, 0), [500, 500]),
+        (30, 0, (500, 0), (500, 0), [0, 500]),
+        (30, 0, (200, 0), (200, 0), [300, 500]),
+        (30, 0, (800, 0), (800, 0), [0, 200]),  # more than the policy gives for one counts for the other
+        (30, 0, (1000, 100), (1000, 100), [0, 0]),
+        (30, 0, (400, 0), (0, 0), [500, 500]),  # goodwill stays on top
+        (30, 0, (600, 0), (200, 0), [300, 500]),
+        (72, 50, (950, 1000), (950, 1000), [0, 0]),  # the fee is kept of what is left to give
+        (72, 50, (500, 1000), (500, 1000), [450, 0]),
+        (12, 0, (500, 0), (500, 0), [0, 0]),
+    ],
+)
+def test_what_staff_gave_for_a_cancellation_the_policy_does_not_give_once_more(
+    before: int, fee: int, refunded: tuple[int, int], prepaid: tuple[int, int], amounts: list[int]
+) -> None:
+    lines = [line(n, 1000, refunded_minor=refunded[n], prepaid_minor=prepaid[n]) for n in (0, 1)]
+    drawn = case(*lines, before=timedelta(hours=before), policy=replace(STANDARD, fee_minor=fee))
+    for ground in BY_POLICY:
+        decision = decide(replace(drawn, ground=ground))
+        assert [share.refund_minor for share in decision.lines] == amounts
+        assert decision.amount_minor == sum(amounts)
+        assert (decision.rule == GIVEN_BEFORE) == (not sum(amounts) and before > 24)
+    everything = decide(replace(drawn, ground=Ground.STAFF))
+    assert everything.amount_minor == drawn.remaining_minor, "staff may still give all that is left"
 
 
 @pytest.mark.parametrize(

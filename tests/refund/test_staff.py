@@ -21,8 +21,9 @@ from contracts.refund import (
     RefundFailed,
     RefundSettledManually,
 )
+from refund.domain import decide
 from refund.models import Refund
-from refund.reads import SEALED_EVIDENCE
+from refund.reads import SEALED_EVIDENCE, TRACE
 from sqlalchemy import select
 
 from tests.support.service import Running
@@ -107,6 +108,43 @@ async def test_without_override_staff_give_what_the_policy_gives(refund: Running
     assert (await ask(story, reason="duplicate")).status_code == 201
 
 
+@pytest.mark.parametrize("reason", ["customer_cancelled", "staff_cancelled"])
+async def test_the_policy_does_not_give_what_staff_gave_for_the_cancellation(refund: Running, reason: str) -> None:
+    story = Story(refund, prices=(10_000,), starts_in=timedelta(hours=30))
+    await story.paid()
+    assert (await ask(story, reason=reason, amount_minor=3000)).status_code == 201
+    assert (await ask(story, role="manager", override=True, amount_minor=1000)).status_code == 201
+    assert minor((await story.quote())["amount"]) == 2000
+    await story.tell(story.cancelled(by="staff"))
+    assert [row["amount"]["amount_minor"] for row in await story.refunds()] == [2000, 1000, 3000]
+    trace = TRACE.validate_python((await story.refunds())[0]["trace"])
+    assert decide(trace.case) == trace
+
+
+async def test_where_staff_gave_all_that_the_policy_gives_its_decision_says_so(refund: Running) -> None:
+    story = Story(refund, prices=(10_000,), starts_in=timedelta(hours=30))
+    await story.paid()
+    assert (await ask(story, reason="customer_cancelled", amount_minor=5000)).status_code == 201
+    await story.tell(story.cancelled())
+    declined = await story.says(RefundDeclined)
+    assert declined.rule == "What the policy gives for this has been refunded already."
+    assert (await story.row()).promised_minor == 5000
+
+
+async def test_what_the_policy_gave_since_is_not_approved_as_well(refund: Running) -> None:
+    """It awaited a second person when the cancellation came, which could not count on it."""
+    story = Story(refund, prices=(200_000,), starts_in=timedelta(hours=30))
+    await story.paid()
+    awaiting = (await ask(story, reason="customer_cancelled", amount_minor=60_000)).json()
+    assert awaiting["status"] == "awaiting_approval"
+    await story.tell(story.cancelled())
+    assert (await story.says(RefundApproved)).amount.amount_minor == 100_000
+    refused = await act(story, awaiting["id"], "approve")
+    assert (refused.status_code, refused.json()["state"], minor(refused.json()["allowed"])) == (409, "above_policy", 0)
+    assert (await act(story, awaiting["id"], "decline")).status_code == 200
+    assert (await story.row()).promised_minor == 100_000
+
+
 async def test_a_booking_that_never_was_the_buyers_owes_everything_whatever_its_policy(refund: Running) -> None:
     story = Story(refund, tiers=(), starts_in=timedelta(hours=1))
     await story.tell(story.placed(), story.cancelled(was="pending_payment"), story.captured())
@@ -153,6 +191,24 @@ async def test_what_the_second_person_declines_is_left_again_and_nobody_outside_
         "/refunds/status", params={"booking_id": str(story.booking_id)}, headers=refund.holder(story.booking_id)
     )
     assert shown.json()["refunds"] == []
+
+
+async def test_a_failed_refund_that_others_have_brought_above_the_limit_is_tried_again_by_another_person(
+    refund: Running,
+) -> None:
+    story = Story(refund, prices=(40_000, 40_000))
+    await story.paid()
+    failed = (await ask(story, lines=[{"line_id": str(story.line_ids[0])}])).json()
+    await story.tell(story.refund_failed(await story.says(RefundApproved)))
+    assert (await ask(story, lines=[{"line_id": str(story.line_ids[1])}])).json()["status"] == "approved"
+    same = await act(story, failed["id"], "retry", by="ann", role="manager")
+    assert (same.status_code, "another person has to try it again" in same.json()["detail"]) == (403, True)
+    assert (await story.row()).promised_minor == 40_000
+    retried = (await act(story, failed["id"], "retry")).json()
+    assert (retried["status"], retried["decided_by"]) == ("approved", "ben")
+    approved = [said for said in await story.said() if isinstance(said, RefundApproved)][-1]
+    await story.tell(story.refund_failed(approved, 6))
+    assert (await act(story, failed["id"], "retry", by="ann")).status_code == 200, "two have decided on it"
 
 
 async def test_an_override_is_approved_by_a_manager(refund: Running) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import select
 from tests.support.service import Running
 
 from .story import Story
+from .test_staff import ask
 
 
 async def approved(story: Story) -> list[int]:
@@ -91,6 +92,41 @@ async def test_an_event_that_moved_counts_to_the_better_start(refund: Running, *
     assert (quote["percent"], datetime.fromisoformat(quote["moved_to"])) == (100, story.now + timedelta(hours=60))
     await story.tell(story.cancelled())
     assert await approved(story) == [1998]
+
+
+H = timedelta(hours=1)
+MOVES = {  # when the event was to start, what the cancellation states of its dates, what the news of a move says, percent back
+    "it starts later, which is better": (30 * H, (60 * H, None), (60 * H, None), 100),
+    "it gives everything back for a while": (10 * H, (10 * H, 99 * H), (10 * H, 99 * H), 100),
+    "it was moved after the cancellation": (30 * H, (30 * H, None), (60 * H, 99 * H), 50),
+}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("case", MOVES)
+async def test_a_cancellation_goes_by_the_dates_that_it_states(refund: Running, case: str, *, whole: bool) -> None:
+    """The news of a move comes before or after: it decides nothing, be the move older than the cancellation or newer."""
+    starts_in, stated, told, percent = MOVES[case]
+    for news_first in (True, False):
+        story = Story(refund, prices=(1000, 1000), starts_in=starts_in)
+        await story.paid()
+        dates = story.dates(*stated)
+        news = [
+            story.rescheduled(*told),
+            story.cancelled(dates=dates) if whole else story.tickets_cancelled(0, dates=dates),
+        ]
+        await story.tell(*(news if news_first else reversed(news)))
+        assert await approved(story) == [(2000 if whole else 1000) * percent // 100]
+        if whole:
+            assert (await ask(story, amount_minor=1)).status_code == 409, "staff go by the same dates"
+
+
+async def test_a_cancellation_that_waits_for_the_payment_keeps_the_dates_that_it_states(refund: Running) -> None:
+    story = Story(refund, prices=(1000, 1000), starts_in=timedelta(hours=30))
+    dates = story.dates(timedelta(hours=60))
+    await story.tell(story.tickets_cancelled(0, dates=dates), story.cancelled(lines=(1,), dates=dates))
+    await story.tell(story.rescheduled(timedelta(hours=1)), story.placed(), story.captured())
+    assert await approved(story) == [1000, 1000]
 
 
 async def test_a_window_stays_open_when_the_event_is_moved_again_and_old_news_changes_nothing(refund: Running) -> None:
