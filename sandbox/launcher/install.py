@@ -1,4 +1,4 @@
-"""What the sandbox needs from the system, RabbitMQ and nginx, what it can do without, Prometheus and Alertmanager, and the tests' browser."""
+"""What the sandbox needs from the system, what it can do without (Prometheus and Alertmanager), and the browser that tests drive."""
 
 from __future__ import annotations
 

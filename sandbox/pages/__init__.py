@@ -15,7 +15,10 @@ from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 FOLDER = Path(__file__).parent
-POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; frame-src 'self'; base-uri 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; frame-src 'self'; "
+    "base-uri 'none'"
+)
 
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER / "templates"),

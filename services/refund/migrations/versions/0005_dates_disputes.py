@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "refund_0004"
-down_revision = "refund_0003"
+revision = "refund_0005"
+down_revision = "refund_0004"
 
 
 def upgrade() -> None:
