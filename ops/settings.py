@@ -6,8 +6,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
+from chassis.settings import Configuration
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 SERVICES = ("booking", "payment", "refund", "notification")
 
@@ -19,7 +20,7 @@ class Mode(StrEnum):
     SETTLED = "settled"
 
 
-class Settings(BaseSettings):
+class Settings(Configuration):
     """Addresses and credentials of an administrator.
 
     Databases are those of the schemas' owners, and, where one is named, of the reader that `verify` looks at them as.
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
         return url.replace("postgresql+asyncpg:", "postgresql:", 1)
 
 
-class Shared(BaseSettings):
+class Shared(Configuration):
     """The services' shared variables that broker and outbox depend on, with the same defaults (chassis.settings.Shared)."""
 
     model_config = SettingsConfigDict(env_prefix="BOXOFFICE_", extra="ignore")
