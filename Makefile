@@ -7,7 +7,7 @@ TESTS ?= tests
 .PHONY: help ready demo up down status story test check lock format verify bench chaos compose-test clean
 
 help:  ## list these
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 ready:
 	@./deploy/bootstrap.sh

@@ -27,6 +27,7 @@ image "$(named prom/alertmanager)" alertmanager
 for service in booking payment refund notification; do
     docker build -q --network host -f deploy/Dockerfile --target service --build-arg SERVICE=$service -t boxoffice/$service:local .
 done
-docker build -q --network host -f deploy/Dockerfile --target operator -t boxoffice/operator:local .
-docker build -q --network host -f deploy/Dockerfile --target sandbox -t boxoffice/sandbox:local .
+# This builder makes every stage on its way, those of a service too: they are there already.
+docker build -q --network host -f deploy/Dockerfile --target operator --build-arg SERVICE=booking -t boxoffice/operator:local .
+docker build -q --network host -f deploy/Dockerfile --target sandbox --build-arg SERVICE=booking -t boxoffice/sandbox:local .
 docker build -q --network host -f deploy/gateway/Dockerfile -t boxoffice/gateway:local .
