@@ -100,6 +100,9 @@ def prepared(folder: Path, *, stand_ins: bool) -> Path:
             service.pop("deploy", None)
             service.pop("build", None)
             service.get("healthcheck", {}).pop("start_interval", None)
+    for service in services.values():
+        needs = service.get("depends_on", {})
+        service["depends_on"] = {name: how for name, how in needs.items() if name in services}
     for network in config["networks"].values():
         network.pop("name", None)
     for volume in config["volumes"].values():
