@@ -383,6 +383,6 @@ async def test_many_bookings_end_within_seconds(office: BoxOffice) -> None:
     assert (await cancel(office, event)).json()["holds"] == 4 * MANY
     await over(office, event)
     took_s = time.monotonic() - began
-    print(f"{MANY} bookings ended in {took_s:.1f} s")  # shown by pytest -s
+    print(f"{MANY} bookings ended in {took_s:.1f} s")  # noqa: T201  # shown by pytest -s
     assert took_s < 5 + MANY / 100
     assert await statuses(office, event) == {"cancelled": MANY}

@@ -185,7 +185,7 @@ async def test_a_cancelled_event_is_refunded_whatever_is_killed(whole: Stack) ->
     report = (
         f"{BOOKINGS} bookings: finished {took_s:.1f} s, verified {settled_s:.1f} s after cancelling; kills at {made_at}"
     )
-    print(report)  # `make chaos` shows it
+    print(report)  # noqa: T201  # `make chaos` shows it
 
 
 @pytest.mark.skipif(BOOKINGS < 500, reason="a rate needs some time to show; `make chaos` takes it")
@@ -205,7 +205,7 @@ async def test_a_campaign_uses_what_the_provider_allows(stack: Stack) -> None:
     ran = [each["ran"] for each in seconds]
     refused = sum(each["refused"] for each in seconds)
     report = f"{BOOKINGS} refunds: {mean(ran):.1f} a second, {median(ran)} in most; {refused} refused"
-    print(report, ran)  # `make chaos` shows it
+    print(report, ran)  # noqa: T201  # `make chaos` shows it
     # At first all bookings are ended and everybody is written to, which a small machine is busy with.
     assert median(ran) >= 0.9 * STRIPE_PER_S
     assert refused <= 0.1 * sum(ran)

@@ -1,6 +1,6 @@
 """Brings the containers up as a user does, and looks from outside whether they do what docker-compose.yml promises.
 
-    python tests/deploy/compose/trial.py [--stand-ins]
+    [DATABASE_SERVERS=each] python tests/deploy/compose/trial.py [--stand-ins]
 
 With --stand-ins, on the Docker that standin/private.sh starts: what such a daemon cannot do (processor limits) or has no image for is left
 out of the file first.
@@ -30,7 +30,9 @@ PROJECT = "boxoffice-trial"
 WITHOUT_IMAGE = ("grafana", "tempo", "keycloak")
 LASTING = ("postgres", "rabbitmq", "stripe", "world", "booking", "payment", "refund", "notification", "gateway")
 MONITORING = ("prometheus", "alertmanager")
-DATABASE_PORT = 15_432
+EACH = os.environ.get("DATABASE_SERVERS") == "each"
+SERVERS = [f"{name}-db" for name in ("booking", "payment", "refund", "notification")] if EACH else ["postgres"]
+DATABASE_PORTS = {name: port for port, name in enumerate(SERVERS, 15_432)}
 UP_WITHIN_S = 300
 
 
@@ -72,24 +74,16 @@ class Trial:
 
 def prepared(folder: Path, *, stand_ins: bool) -> Path:
     """The file as it is run: PostgreSQL is published, so that the story can read what happened; with stand-ins some is left out."""
-    command = [
-        "docker",
-        "compose",
-        "--profile",
-        "operator",
-        "-f",
-        str(ROOT / "docker-compose.yml"),
-        "config",
-        "--format",
-        "json",
-    ]
+    profiles = ["--profile", "operator", *(["--profile", "each"] if EACH else [])]
+    file = str(ROOT / "docker-compose.yml")
+    command = ["docker", "compose", *profiles, "-f", file, "config", "--format", "json"]
     config = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     del config["name"]
     services = config["services"]
-    services["postgres"]["ports"] = [
-        {"target": 5432, "published": str(DATABASE_PORT), "host_ip": "127.0.0.1", "mode": "ingress"}
-    ]
-    services["postgres"]["networks"]["front"] = None
+    for name, port in DATABASE_PORTS.items():
+        services[name]["ports"] = [{"target": 5432, "published": str(port), "host_ip": "127.0.0.1", "mode": "ingress"}]
+        services[name]["networks"]["front"] = None
+        services[name].pop("profiles", None)
     if stand_ins:
         for name in WITHOUT_IMAGE:
             services.pop(name, None)
@@ -107,9 +101,9 @@ def prepared(folder: Path, *, stand_ins: bool) -> Path:
         network.pop("name", None)
     for volume in config["volumes"].values():
         volume.pop("name", None)
-    file = folder / "compose.json"
-    file.write_text(json.dumps(config, indent=2))
-    return file
+    run = folder / "compose.json"
+    run.write_text(json.dumps(config, indent=2))
+    return run
 
 
 def look_at_containers(trial: Trial, services: tuple[str, ...]) -> None:
@@ -146,7 +140,7 @@ async def play(trial: Trial) -> None:
     """One booking from seat to refund, from outside."""
     databases = {}
     for service in ("booking", "payment", "refund", "notification"):
-        password = trial.compose(
+        address = trial.compose(
             "run",
             "--rm",
             "-T",
@@ -156,8 +150,9 @@ async def play(trial: Trial) -> None:
             "operator",
             f"/run/secrets/ops_{service}_verify_database_url",
         )
-        inside = password.strip().replace("+asyncpg", "")
-        databases[service] = inside.replace("@postgres:5432", f"@127.0.0.1:{DATABASE_PORT}")
+        databases[service] = address.strip().replace("+asyncpg", "")
+        for name, port in DATABASE_PORTS.items():
+            databases[service] = databases[service].replace(f"@{name}:5432", f"@127.0.0.1:{port}")
     status = {
         "gateway": "http://localhost:8080",
         "stripe_sandbox": "http://localhost:8081",
@@ -179,7 +174,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(prepared(Path(folder), stand_ins=stand_ins))
         present = json.loads(trial.compose_file.read_text())["services"]
-        lasting = (*LASTING, *(name for name in (*MONITORING, "grafana") if name in present))
+        lasting = (
+            *LASTING,
+            *(SERVERS if EACH else ()),
+            *(name for name in (*MONITORING, "grafana") if name in present),
+        )
         try:
             began = time.monotonic()
             trial.compose("up", "-d", *([] if stand_ins else ["--build"]))
