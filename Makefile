@@ -4,10 +4,10 @@ BOXOFFICE := $(BIN)/boxoffice
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help ready demo up down status story test check lock format verify bench chaos clean
+.PHONY: help ready demo up down status story test check lock format verify bench chaos compose-test clean
 
 help:  ## list these
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 ready:
 	@./deploy/bootstrap.sh
@@ -34,7 +34,7 @@ test: ready check  ## install what is missing, check, run every test
 	@$(BIN)/python -m sandbox.launcher.install
 	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
 
-check: ready  ## lint, types, architecture, lock, generated documents
+check: ready  ## lint, types, architecture, lock, generated documents, containers and cluster as written
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,6 +42,7 @@ check: ready  ## lint, types, architecture, lock, generated documents
 	$(BIN)/python -m contracts.generate --check
 	$(BIN)/python -m ops.openapi --check
 	cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
+	$(BIN)/pytest -q tests/deploy/compose tests/deploy/kubernetes tests/deploy/migrations
 	@if grep -nE '://|index-url|find-links' requirements.lock; then echo "requirements.lock names an address." >&2; exit 1; fi
 
 lock: ready  ## resolve every dependency anew; the committed lock is the hashed export, without addresses
@@ -62,6 +63,9 @@ bench: ready  ## how many bookings a second the running stack takes
 chaos: ready  ## cancel an event of 1,000 bookings on a stack of its own while services are killed
 	@$(BIN)/python -m sandbox.launcher.install
 	CHAOS_BOOKINGS=1000 CHAOS_KILLS=5 $(BIN)/pytest -q -s tests/e2e/test_campaigns.py
+
+compose-test: ready  ## bring the containers up, play the story in them, compare everything, take them down
+	./tests/deploy/compose/run.sh
 
 clean: down  ## remove the stack's state and the Python environment
 	@if [ -f .boxoffice/room ]; then rm -rf "$$(cat .boxoffice/room)"; fi

@@ -26,7 +26,7 @@ def verify(settings: Settings, anchor_file: Path | None, say: Callable[[str], No
     problems = 0
     for service in SERVICES:
         try:
-            heads[service], found = asyncio.run(_one(service, settings.database_url(service), anchors.get(service)))
+            heads[service], found = asyncio.run(_one(service, settings.reading_url(service), anchors.get(service)))
         except DATABASE_ERRORS as error:
             say(f"{service}: cannot be read: {reason(error)}")
             return 2

@@ -16,9 +16,10 @@ import httpx2
 import stripe
 from alembic.script import ScriptDirectory
 from chassis.clock import SystemClock
+from chassis.settings import Configuration
 from chassis.topology import Topology, topology
 from payment.receipts import EVENTS
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ops.settings import SERVICES, Settings, Shared
 from ops.verify import trust
@@ -50,7 +51,7 @@ class Finding:
         return f"ok     {self.what}" if self.wrong is None else f"wrong  {self.what}: {self.wrong}. {self.todo}"
 
 
-class Smtp(BaseSettings):
+class Smtp(Configuration):
     """The mail server, as notification is told it."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFICATION_SMTP_", extra="ignore")

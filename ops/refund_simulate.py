@@ -94,7 +94,7 @@ async def simulate(
     settings: Settings, draft: Policy, event_id: UUID | None, since: datetime | None, until: datetime | None
 ) -> list[Owed]:
     """Reads the paid bookings of events that start from `since` to before `until`, and plays the draft over them."""
-    async with snapshot("refund", settings.database_url("refund")) as read:
+    async with snapshot("refund", settings.reading_url("refund")) as read:
         sold = await read.rows(Sold, SOLD, event_id, since, until)
     return played(draft, sold)
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
+from chassis.settings import Configuration
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 SERVICES = ("booking", "payment", "refund", "notification")
 
@@ -19,8 +20,11 @@ class Mode(StrEnum):
     SETTLED = "settled"
 
 
-class Settings(BaseSettings):
-    """Addresses and credentials of an administrator. Databases are those of the schemas' owners."""
+class Settings(Configuration):
+    """Addresses and credentials of an administrator.
+
+    Databases are those of the schemas' owners, and, where one is named, of the reader that `verify` looks at them as.
+    """
 
     model_config = SettingsConfigDict(env_prefix="OPS_", extra="ignore", validate_by_name=True)
 
@@ -28,6 +32,10 @@ class Settings(BaseSettings):
     payment_database_url: SecretStr
     refund_database_url: SecretStr
     notification_database_url: SecretStr
+    booking_verify_database_url: SecretStr | None = None
+    payment_verify_database_url: SecretStr | None = None
+    refund_verify_database_url: SecretStr | None = None
+    notification_verify_database_url: SecretStr | None = None
     broker_url: SecretStr
     broker_management_url: SecretStr
     mail_url: str | None = None
@@ -43,17 +51,23 @@ class Settings(BaseSettings):
         url: SecretStr = getattr(self, f"{service}_database_url")
         return url.get_secret_value()
 
+    def reading_url(self, service: str) -> str:
+        """Address of a service's database for looking at it: as its reader, or as its owner where no reader is named."""
+        url: SecretStr | None = getattr(self, f"{service}_verify_database_url")
+        return self.database_url(service) if url is None else url.get_secret_value()
+
     def service_url(self, service: str) -> str | None:
         """Where a service itself listens, behind the gateway."""
         url: str | None = getattr(self, f"{service}_url")
         return url
 
-    def plain_database_url(self, service: str) -> str:
+    def plain_database_url(self, service: str, *, reading: bool = False) -> str:
         """The same without the driver's name that SQLAlchemy wants."""
-        return self.database_url(service).replace("postgresql+asyncpg:", "postgresql:", 1)
+        url = self.reading_url(service) if reading else self.database_url(service)
+        return url.replace("postgresql+asyncpg:", "postgresql:", 1)
 
 
-class Shared(BaseSettings):
+class Shared(Configuration):
     """The services' shared variables that broker and outbox depend on, with the same defaults (chassis.settings.Shared)."""
 
     model_config = SettingsConfigDict(env_prefix="BOXOFFICE_", extra="ignore")

@@ -198,12 +198,13 @@ def _with_images(shown: dict[str, Any], raw: bytes) -> str:
 
 
 class SmtpServer:
-    """Listens on 127.0.0.1 while the switch does not say `down`."""
+    """Listens on its port while the switch does not say `down`."""
 
-    def __init__(self, mails: Mails, switch: Switch, port: int) -> None:
+    def __init__(self, mails: Mails, switch: Switch, port: int, host: str = "127.0.0.1") -> None:
         self._mails = mails
         self._switch = switch
         self._port = port
+        self._host = host
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.BaseTransport] = set()
 
@@ -211,7 +212,7 @@ class SmtpServer:
         """Opens or closes the port as the switch says. Raises OSError where the port is taken."""
         if self._switch.mode != "down" and self._server is None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: _Connection(self, self._open), "127.0.0.1", self._port)
+            self._server = await loop.create_server(lambda: _Connection(self, self._open), self._host, self._port)
         elif self._switch.mode == "down" and self._server is not None:
             self._server.close()
             self._server = None

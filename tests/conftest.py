@@ -23,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 import pytest
 
+from ops.privileges import in_broker
 from sandbox.launcher.programs import has_ended
 
 RUN_FOLDER = "BOXOFFICE_TEST_RUN"
@@ -123,8 +124,7 @@ def _permit(management: httpx2.Client, vhost: str, users: dict[str, str]) -> Non
     everything = {"configure": ".*", "write": ".*", "read": ".*"}
     shared_user = len({urlsplit(url).username for url in users.values()}) == 1
     for user, url in users.items():
-        own = {"configure": "^$", "write": rf"^{user}\.(events|retry|parked)", "read": rf"^{user}\."}
-        permission = everything if user == "admin" or shared_user else own
+        permission = everything if user == "admin" or shared_user else in_broker(user)
         management.put(f"/api/permissions/{vhost}/{urlsplit(url).username}", json=permission).raise_for_status()
 
 

@@ -5,6 +5,7 @@
 -- <service>_owner   owns the schema and runs the migrations
 -- <service>         the running service: reads and writes rows, no DDL; a migration takes away what an append-only table must not allow
 -- <service>_verify  reads, for `boxoffice verify`
+-- ops/privileges.py has the whole of it; tests/deploy/privileges compares and tries it.
 \set ON_ERROR_STOP on
 
 SELECT format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE', service || suffix)
@@ -39,11 +40,11 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = service)
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', service)
 FROM unnest(ARRAY['booking', 'payment', 'refund', 'notification']) service
 \gexec
+REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
 SELECT format('GRANT CONNECT ON DATABASE %I TO %I, %I, %I', service, service || '_owner', service, service || '_verify')
 FROM unnest(ARRAY['booking', 'payment', 'refund', 'notification']) service
 \gexec
 
--- What the owner's migrations create, the app may use and the verifier read; append-only tables take rights away again.
 -- What the owner makes, the service may use and the verifier may read.
 \connect booking
 ALTER SCHEMA public OWNER TO booking_owner;

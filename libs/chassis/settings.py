@@ -1,4 +1,8 @@
-"""Configuration by environment. A missing or wrong variable stops the process and is named."""
+"""Configuration by environment. A missing or wrong variable stops the process and is named.
+
+What must not stand in an environment may stand in a file: BOXOFFICE_SECRETS_DIR names a folder whose files are called like variables, in
+small letters (`payment_stripe_api_key`). A variable that is set comes first.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,13 @@ from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 
 class Role(StrEnum):
@@ -20,7 +30,28 @@ class Role(StrEnum):
     SWEEPS = "sweeps"
 
 
-class Shared(BaseSettings):
+SECRETS_DIR = "BOXOFFICE_SECRETS_DIR"
+
+
+class Configuration(BaseSettings):
+    """Read from variables, and from files in the folder that BOXOFFICE_SECRETS_DIR names."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic names it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The folder is read now; pydantic would fix it when a class is defined."""
+        folder = os.environ.get(SECRETS_DIR)
+        files = [] if folder is None else [SecretsSettingsSource(settings_cls, secrets_dir=folder)]
+        return init_settings, env_settings, *files
+
+
+class Shared(Configuration):
     """What all services are told alike: variables that begin with BOXOFFICE_."""
 
     model_config = SettingsConfigDict(env_prefix="BOXOFFICE_", extra="ignore")
@@ -57,7 +88,7 @@ class Shared(BaseSettings):
         return frozenset(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(Configuration):
     """What one service is told: variables that begin with its own name."""
 
     model_config = SettingsConfigDict(extra="ignore")
@@ -79,6 +110,6 @@ def load(settings: type[S]) -> S:
         prefix = settings.model_config.get("env_prefix", "")
         for found in error.errors(include_input=False, include_url=False):
             variable = f"{prefix}{'_'.join(str(part) for part in found['loc'])}".upper()
-            state = "is not set" if os.environ.get(variable) is None else f"is wrong: {found['msg']}"
+            state = "is not set" if found["type"] == "missing" else f"is wrong: {found['msg']}"
             print(f"{variable} {state}.", file=sys.stderr)  # noqa: T201  # logging is not configured yet
         sys.exit(78)  # EX_CONFIG of sysexits.h

@@ -67,9 +67,9 @@ class Upkeep:
 
     async def prune(self) -> None:
         """Removes what `OUTBOX_RETENTION_DAYS` and KEEP_ANSWERS no longer keep. Unpublished events stay whatever their age."""
-        outbox, answers = table(OutboxRow), table(IdempotencyRow)
+        answers = table(IdempotencyRow)
         async with self.database.transaction() as tx:
-            await tx.execute(delete(outbox).where(outbox.c.published_at < tx.now - self.retention))
+            await tx.execute(select(func.prune_outbox(tx.now - self.retention)))
             await tx.execute(delete(answers).where(answers.c.created_at < tx.now - KEEP_ANSWERS))
             for statement in self.outdated(tx.now - self.retention):
                 await tx.execute(statement)

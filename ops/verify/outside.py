@@ -12,9 +12,10 @@ from urllib.parse import quote, unquote, urlsplit
 import aio_pika
 import httpx2
 import stripe
+from chassis.settings import Configuration
 from payment.gateways import SYSTEM
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ops.verify.records import CrmCall, Intent, Movement, Provider, ProviderDispute, ProviderRefund, QueueState
 
@@ -23,7 +24,7 @@ STATISTICS_AGE_S = 12.0
 """The broker samples each queue every 5 s and shows a sample up to 5 s later; what was unacknowledged for a moment is shown that long."""
 
 
-class ProviderSettings(BaseSettings):
+class ProviderSettings(Configuration):
     """The provider's account: payment's own variables, as payment has them."""
 
     model_config = SettingsConfigDict(env_prefix="PAYMENT_STRIPE_", extra="ignore")

@@ -81,7 +81,7 @@ def kept_since(now: datetime, retention: timedelta) -> UUID:
 @asynccontextmanager
 async def inside(settings: Settings) -> AsyncIterator[Inside]:
     """Opens two snapshots of each database. Raises one of DATABASE_ERRORS."""
-    urls = {service: settings.database_url(service) for service in PUBLISHERS}
+    urls = {service: settings.reading_url(service) for service in PUBLISHERS}
     async with snapshots(urls) as inboxes, snapshots(urls) as read:
         yield Inside(inboxes, read)
 
@@ -217,7 +217,7 @@ async def read_rights(read: Snapshot) -> list[Right]:
     """What the roles of a service may do in its database, and who else may enter."""
     return [
         Right(service, role, table, frozenset(privileges))
-        for sql in (statements.RIGHTS, statements.DDL, statements.STRANGERS)
+        for sql in (statements.RIGHTS, statements.DDL, statements.DEFINERS, statements.STRANGERS)
         for service, role, table, privileges in await read.tuples(sql, read.service)
     ]
 

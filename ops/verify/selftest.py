@@ -25,6 +25,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from ops.privileges import on_table
 from ops.settings import Settings
 from ops.verify.corruptions import CORRUPTIONS, Corruption
 from ops.verify.reading import Snapshot
@@ -32,7 +33,6 @@ from ops.verify.records import Outside, Terms
 from ops.verify.report import Report
 from ops.verify.run import Inside, compare, kept_since
 from ops.verify.specimen import Specimen
-from ops.verify.trust import declared
 
 SCHEMA = "verify_selftest"
 ENDINGS = ("confirmed", "free", "expired", "half_back", "nothing_back", "failed_later", "seats_gone", "disputed")
@@ -126,7 +126,7 @@ async def _make(connection: AsyncConnection, service: str, specimen: Specimen) -
     for (table,) in (await connection.execute(text(TABLES))).all():
         await connection.execute(text(f'CREATE TABLE "{table}" AS TABLE public."{table}" WITH NO DATA'))
         for role in (service, f"{service}_verify"):
-            rights = ", ".join(declared(service, role, table))
+            rights = ", ".join(on_table(service, role, table))
             await connection.execute(text(f'REVOKE ALL ON "{table}" FROM {role}'))
             await connection.execute(text(f'GRANT {rights} ON "{table}" TO {role}'))
     for table, rows in specimen.tables[service].items():

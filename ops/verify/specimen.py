@@ -22,6 +22,7 @@ from refund.policy import Policy, Tier
 from refund.reads import TRACE
 from refund.shares import Line
 
+from ops.privileges import in_broker
 from ops.verify.records import CrmCall, Intent, Movement, Outside, Provider, ProviderDispute, ProviderRefund, QueueState
 
 PRICE = 5000
@@ -393,13 +394,4 @@ def _queues() -> list[QueueState]:
 
 
 def _permissions() -> list[dict[str, str]]:
-    return [
-        {
-            "user": service,
-            "vhost": "boxoffice",
-            "configure": "^$",
-            "write": rf"^{service}\.(events|retry|parked)",
-            "read": rf"^{service}\.",
-        }
-        for service in PUBLISHERS
-    ]
+    return [{"user": service, "vhost": "boxoffice", **in_broker(service)} for service in PUBLISHERS]

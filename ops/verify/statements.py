@@ -106,7 +106,11 @@ DELIVERIES = """
 RIGHTS = """
     SELECT $1::text AS service, r.rolname::text AS role, c.relname::text AS table,
            ARRAY(SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p
-                 WHERE has_table_privilege(r.oid, c.oid, p)) AS privileges
+                 WHERE has_table_privilege(r.oid, c.oid, p))
+           || ARRAY(SELECT format('%s (%s)', p, a.attname)
+                    FROM pg_attribute a, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) p
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                      AND has_column_privilege(r.oid, c.oid, a.attnum, p) AND NOT has_table_privilege(r.oid, c.oid, p)) AS privileges
     FROM pg_class c, pg_roles r
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND r.rolname IN ($1, $1 || '_verify')
     ORDER BY r.rolname, c.relname"""
@@ -117,6 +121,12 @@ DDL = """
                               CASE WHEN r.rolsuper THEN 'SUPERUSER' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
                               CASE WHEN pg_has_role(r.oid, $1 || '_owner', 'MEMBER') THEN 'OWNER' END], NULL) AS privileges
     FROM pg_roles r WHERE r.rolname IN ($1, $1 || '_verify') ORDER BY r.rolname"""
+DEFINERS = """
+    SELECT $1::text AS service, r.rolname::text AS role, '(function ' || p.proname || ')' AS table,
+           array_remove(ARRAY[CASE WHEN has_function_privilege(r.oid, p.oid, 'EXECUTE') THEN 'EXECUTE' END], NULL) AS privileges
+    FROM pg_proc p, pg_roles r
+    WHERE p.pronamespace = current_schema()::regnamespace AND p.prosecdef AND r.rolname IN ($1, $1 || '_verify')
+    ORDER BY r.rolname, p.proname"""
 STRANGERS = """
     SELECT $1::text AS service, r.rolname::text AS role, '(database)' AS table, ARRAY['CONNECT'] AS privileges
     FROM pg_roles r

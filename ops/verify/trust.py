@@ -7,22 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from chassis.logs import redacted_text
 
+from ops import privileges as declared
 from ops.verify.reading import Snapshot
 from ops.verify.records import Leak, Right
 from ops.verify.report import Difference, Kind
 from ops.verify.statements import TEXTS
-
-EVERYTHING = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
-APPEND_ONLY = frozenset({"SELECT", "INSERT"})
-DECLARED: Mapping[tuple[str, str], frozenset[str]] = {
-    ("booking", "tickets"): APPEND_ONLY,
-    ("booking", "booking_names"): EVERYTHING - {"UPDATE"},
-    ("payment", "ledger_entries"): APPEND_ONLY,
-    ("refund", "policies"): APPEND_ONLY,
-    ("notification", "messages"): EVERYTHING - {"DELETE"},
-}
-"""What a service may do with a table of its own, where that is less than EVERYTHING."""
-OF_EVERY_SERVICE: Mapping[str, frozenset[str]] = {"audit": APPEND_ONLY, "inbox": APPEND_ONLY}
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 
@@ -55,7 +44,7 @@ def audit_chain(service: str, problems: Iterable[str]) -> Iterator[Difference]:
 def privileges(rights: Iterable[Right]) -> Iterator[Difference]:
     """X3 in PostgreSQL."""
     for right in rights:
-        expected = declared(right.service, right.role, right.table)
+        expected = declared.on_table(right.service, right.role, right.table)
         if right.privileges != expected:
             yield Difference(
                 "X3",
@@ -67,26 +56,13 @@ def privileges(rights: Iterable[Right]) -> Iterator[Difference]:
             )
 
 
-def declared(service: str, role: str, table: str) -> frozenset[str]:
-    """What a role may do with a table."""
-    if table.startswith("("):
-        return frozenset()
-    if role.endswith("_verify"):
-        return frozenset({"SELECT"})
-    return DECLARED.get((service, table), OF_EVERY_SERVICE.get(table, EVERYTHING))
-
-
 def broker_rights(
     vhost: str, permissions: Iterable[Mapping[str, str]], services: Iterable[str]
 ) -> Iterator[Difference]:
     """X3 in RabbitMQ: a service declares nothing, writes to its own exchanges and reads its own queues."""
     found = {row["user"]: row for row in permissions if row["vhost"] == vhost}
     for service in services:
-        expected = {
-            "configure": "^$",
-            "write": rf"^{service}\.(events|retry|parked)",
-            "read": rf"^{service}\.",
-        }
+        expected = declared.in_broker(service)
         row = found.get(service)
         actual = {name: row[name] for name in expected} if row else None
         if actual != expected:

@@ -57,7 +57,8 @@ async def until_settled(settings: Settings, wait_s: float, kept_since: UUID, say
     async with AsyncExitStack() as stack:
         databases: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
         for service in PUBLISHERS:
-            databases[service] = await asyncpg.connect(settings.plain_database_url(service), timeout=5)
+            url = settings.plain_database_url(service, reading=True)
+            databases[service] = await asyncpg.connect(url, timeout=5)
             stack.push_async_callback(databases[service].close)
         management = Management(
             settings.broker_management_url.get_secret_value(), settings.broker_url.get_secret_value()

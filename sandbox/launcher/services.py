@@ -86,9 +86,9 @@ def operator_variables(at: Addresses, known: Credentials, webhook_secret: str | 
     variables: dict[str, str] = {}
     for service in SERVICES:
         variables.update(service_variables(service, at, known, webhook_secret))
-        owner = f"{service}_owner"
-        url = at.database(service, owner, known.database_passwords[owner], "+asyncpg")
-        variables[f"OPS_{service.upper()}_DATABASE_URL"] = url
+        for role, variable in ((f"{service}_owner", "DATABASE_URL"), (f"{service}_verify", "VERIFY_DATABASE_URL")):
+            url = at.database(service, role, known.database_passwords[role], "+asyncpg")
+            variables[f"OPS_{service.upper()}_{variable}"] = url
     return {
         "WATCH_VERIFY_EVERY_S": "300",
         **variables,

@@ -28,6 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
         default=",".join(f"{seconds:g}" for seconds in RETRY_SECONDS),
         help="waits before each repetition of a failed delivery, comma separated (default: %(default)s)",
     )
+    parser.add_argument(
+        "--host", default=defaults.host, help="address to listen on, for containers (default: %(default)s)"
+    )
+    parser.add_argument("--browser-url", help="where browsers find it, when that is another address")
     given = parser.parse_args(arguments)
     if os.environ.get("BOXOFFICE_MODE") == "production":
         print("BOXOFFICE_MODE=production: the Stripe stand-in does not run in production.", file=sys.stderr)
@@ -39,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
             api_key=given.api_key,
             publishable_key=given.publishable_key,
             webhook_retry_seconds=_seconds(given.webhook_retry_seconds),
+            host=given.host,
+            browser_url=given.browser_url,
         )
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -38,6 +38,10 @@ class Options:
     api_key: str = "sk_test_standin000000000000"
     publishable_key: str = "pk_test_standin000000000000"
     webhook_retry_seconds: tuple[float, ...] = RETRY_SECONDS
+    host: str = HOST
+    """Another one only in a container, which nobody reaches but by the ports that are published."""
+    browser_url: str | None = None
+    """Where browsers find it, when that is not where it listens."""
 
     def __post_init__(self) -> None:
         if not self.api_key.startswith(("sk_test_", "rk_test_")):
@@ -47,7 +51,7 @@ class Options:
 
     @property
     def public_url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        return self.browser_url or f"http://{self.host}:{self.port}"
 
 
 async def healthz(_request: Request) -> Response:
@@ -121,7 +125,7 @@ def server(options: Options) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             create_app(options),
-            host=HOST,
+            host=options.host,
             port=options.port,
             loop="uvloop",
             http=AbortableProtocol,

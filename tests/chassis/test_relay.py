@@ -42,6 +42,8 @@ class Ground:
     database: Database
     broker: RabbitBroker
     relay: Relay
+    owner: Database
+    """The schema's owner: a service cannot change what it has written."""
 
     async def write(self, *events: Event) -> None:
         async with self.database.transaction() as tx:
@@ -73,8 +75,11 @@ async def ground(postgres_url: str, broker_vhost: Vhost) -> AsyncIterator[Ground
     database = Database(as_role(url, "refund"), SystemClock(), SystemIds(), pool=5)
     broker = amqp.connect("refund", broker_vhost.url("refund"), prefetch=10)
     await broker.start()
-    yield Ground(database, amqp.connect("test", broker_vhost.url(), prefetch=10), Relay("refund", database, broker))
+    owner = Database(as_role(url, "refund_owner"), SystemClock(), SystemIds(), pool=1)
+    admin = amqp.connect("test", broker_vhost.url(), prefetch=10)
+    yield Ground(database, admin, Relay("refund", database, broker), owner)
     await broker.stop()
+    await owner.close()
     await database.close()
 
 
@@ -92,11 +97,11 @@ async def test_t3_a_row_that_nobody_takes_stays_and_holds_nobody_up(ground: Grou
     stuck, good = declined(), declined()
     await ground.write(stuck, good)
     rows = table(OutboxRow)
-    async with ground.database.transaction() as tx:
+    async with ground.owner.transaction() as tx:
         await tx.execute(update(rows).where(rows.c.subject == stuck.refund_id).values(type="refund.nobody.v1"))
     assert await ground.relay.publish_batch() == 1
     assert [await ground.published(event) for event in (stuck, good)] == [False, True]
-    async with ground.database.transaction() as tx:
+    async with ground.owner.transaction() as tx:
         await tx.execute(update(rows).where(rows.c.subject == stuck.refund_id).values(type=RefundDeclined.type))
     assert await ground.relay.publish_batch() == 1
 

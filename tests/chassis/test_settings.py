@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from chassis.settings import Role, Shared, load
 
@@ -63,3 +65,22 @@ def test_production_reads_keys_over_tls_only(
     """Whoever can answer for the issuer signs staff in."""
     monkeypatch.setenv("BOXOFFICE_MODE", "production")
     assert "BOXOFFICE_OIDC_JWKS_URL is wrong" in refused(capsys)
+
+
+def test_what_is_not_set_may_be_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the line end that editors add. A variable comes first; a wrong file is named like one, without what is in it."""
+    monkeypatch.delenv("BOXOFFICE_SEAL_KEYSET")
+    monkeypatch.setenv("BOXOFFICE_SECRETS_DIR", str(tmp_path))
+    (tmp_path / "boxoffice_seal_keyset").write_text("of the file\n")
+    (tmp_path / "boxoffice_blind_index_key").write_text("of the file")
+    (tmp_path / "boxoffice_roles").write_text("http,relay\n")
+    shared = load(Shared)
+    assert shared.seal_keyset.get_secret_value() == "of the file"
+    assert shared.blind_index_key.get_secret_value() == "key"
+    assert shared.roles == {Role.HTTP, Role.RELAY}
+    (tmp_path / "boxoffice_outbox_retention_days").write_text("planted")
+    said = refused(capsys)
+    assert said.startswith("BOXOFFICE_OUTBOX_RETENTION_DAYS is wrong")
+    assert "planted" not in said

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -16,6 +16,11 @@ def run(connection: Connection) -> None:
     context.configure(connection=connection, version_table=attributes["version_table"], transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
+    # The owner's default privileges let the service write whatever table is new. Which schema it has is not its to say.
+    connection.execute(
+        text(f"REVOKE INSERT, UPDATE, DELETE ON {attributes['version_table']} FROM {attributes['service']}")
+    )
+    connection.commit()
 
 
 async def main() -> None:
