@@ -1,4 +1,4 @@
-# ruff: noqa: INP001  # a program of its own, which nobody imports
+# A program of its own, which nobody imports.
 """Makes the dashboards of panels.yml: `python deploy/grafana/generate.py`; with --check it only says whether they are current."""
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ def _end_rejected(change: Change, view: IntentView) -> None:
     match view.fact:
         case Fact.CANCELED:
             change.move(Trigger.CANCELED)
-            _failed(change, view.ref)
+            _failed(change, view)
         case Fact.CAPTURED if view.captured and view.captured.currency == payment.currency:
             change.move(Trigger.CAPTURED)
             _give_back(change, view)

@@ -26,7 +26,7 @@ def payments() -> None:
             ADD CONSTRAINT payments_release_reason_check CHECK (release_reason IN
                 ('seats_unavailable', 'booking_expired', 'booking_cancelled', 'too_many_declines', 'review_rejected')),
             DROP CONSTRAINT payments_check,
-            ADD CONSTRAINT captured_in_full CHECK (captured_minor IN (0, amount_minor)
+            ADD CONSTRAINT payments_check CHECK (captured_minor IN (0, amount_minor)
                 OR (release_reason IS NOT DISTINCT FROM 'review_rejected' AND captured_minor > 0))
         """
     )
