@@ -169,7 +169,7 @@ async def test_the_service_may_only_add(still_shop: Shop, statement: str) -> Non
         ("reserved_minor = 1", "never_refunded_beyond_captured"),
         ("refunded_minor = 1", "never_refunded_beyond_captured"),
         ("captured_minor = amount_minor", "captured_is_succeeded"),
-        ("captured_minor = 1, status = 'succeeded'", "captured_in_full"),
+        ("captured_minor = 1, status = 'succeeded'", "payments_check"),
         ("status = 'succeeded'", "captured_is_succeeded"),
         ("status = 'voided', clearing_minor = amount_minor", "clearing_ends_at_zero"),
         ("status = 'paid'", "status"),
