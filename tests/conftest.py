@@ -63,6 +63,7 @@ class Vhost:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["BOXOFFICE_HOME"] = os.devnull  # a stack that runs from this clone is none of the tests' business
     if not hasattr(config, "workerinput"):
         os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="boxoffice-run-")
         (Path(os.environ[RUN_FOLDER]) / "owner").write_text(str(os.getpid()))
@@ -97,7 +98,7 @@ def rabbitmq() -> Broker:
 
 @pytest.fixture(scope="session")
 def new_vhost(rabbitmq: Broker) -> Iterator[Callable[[str], Vhost]]:
-    """Makes virtual hosts; all are removed at the end of the session."""
+    """Makes virtual hosts; those that are left are removed at the end of the session."""
     made: list[str] = []
 
     def make(label: str) -> Vhost:
@@ -111,13 +112,16 @@ def new_vhost(rabbitmq: Broker) -> Iterator[Callable[[str], Vhost]]:
     yield make
     with rabbitmq.management() as management:
         for name in made:
-            management.delete(f"/api/vhosts/{name}").raise_for_status()
+            management.delete(f"/api/vhosts/{name}")
 
 
 @pytest.fixture(scope="module")
-def broker_vhost(new_vhost: Callable[[str], Vhost], request: pytest.FixtureRequest) -> Vhost:
-    """A fresh virtual host for the test module."""
-    return new_vhost(request.module.__name__.rpartition(".")[2])
+def broker_vhost(new_vhost: Callable[[str], Vhost], request: pytest.FixtureRequest) -> Iterator[Vhost]:
+    """A fresh virtual host for the test module. It goes with it: the node keeps a log and a process for each of its many queues."""
+    vhost = new_vhost(request.module.__name__.rpartition(".")[2])
+    yield vhost
+    with vhost.broker.management() as management:
+        management.delete(f"/api/vhosts/{vhost.name}").raise_for_status()
 
 
 def _permit(management: httpx2.Client, vhost: str, users: dict[str, str]) -> None:
