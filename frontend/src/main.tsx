@@ -10,6 +10,8 @@ import { router } from "./routes";
 import { theme } from "./theme";
 
 const nonce = document.querySelector<HTMLMetaElement>("meta[name=nonce]")?.content ?? "";
+// Where the style that keeps the page still behind a dialog looks for it (get-nonce, of react-remove-scroll).
+Object.assign(window, { __webpack_nonce__: nonce });
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 

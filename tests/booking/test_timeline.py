@@ -21,7 +21,9 @@ from tests.support.service import eventually
 async def timeline(office: BoxOffice, booking: dict[str, Any]) -> list[dict[str, Any]]:
     """After the event log has grown old: nothing of it is needed."""
     async with office.service.database.transaction() as tx:
-        await tx.execute(text("UPDATE outbox SET published_at = now() - interval '2 days' WHERE published_at IS NOT NULL"))
+        await tx.execute(
+            text("UPDATE outbox SET published_at = now() - interval '2 days' WHERE published_at IS NOT NULL")
+        )
         await tx.execute(text("SELECT prune_outbox(now())"))
     answer = await office.service.client.get(
         f"/bookings/{booking['id']}/timeline", headers=office.service.staff("viewer")
