@@ -10,6 +10,7 @@ import { router } from "./routes";
 import { theme } from "./theme";
 
 const nonce = document.querySelector<HTMLMetaElement>("meta[name=nonce]")?.content ?? "";
+Object.assign(window, { __webpack_nonce__: nonce }); // what keeps the page still behind a dialog takes it from there, whatever built it
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 
