@@ -12,15 +12,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from chassis.settings import load
 
-from ops.settings import Settings
+from ops.settings import Settings, Shared
 
 if TYPE_CHECKING:
-    from ops.parked import Parked
+    from collections.abc import Coroutine
+    from typing import Any, TypeVar
+
+    from chassis.parked import Parked
+    from chassis.rehearsal import Rehearsal
+
+    T = TypeVar("T")
 
 commands = typer.Typer(no_args_is_help=True, help="Messages that a service gave up, until a person decides.")
 
 Queue = Annotated[str, typer.Argument(help="The queue that it was given up from, such as payment.booking-placed.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+By = Annotated[str, typer.Option(envvar="USER", help="Who does it; the audit names them.")]
 
 # Importing what these need takes a second, which no other command should pay.
 
@@ -30,7 +37,7 @@ def list_(*, as_json: Json = False) -> None:
     """What is parked, with its error. Status 1 where anything is."""
     from ops import parked  # noqa: PLC0415  # see above
 
-    found = asyncio.run(parked.parked_messages(load(Settings)))
+    found = _run(parked.everything(load(Settings), load(Shared)))
     typer.echo(parked.as_json(found) if as_json else "\n".join(_lines(found)))
     raise typer.Exit(1 if found else 0)
 
@@ -40,10 +47,7 @@ def show(queue: Queue, message_id: str, *, as_json: Json = False) -> None:
     """One message: headers and body. Sealed fields stay sealed."""
     from ops import parked  # noqa: PLC0415  # see above
 
-    try:
-        found = asyncio.run(parked.one(load(Settings), queue, message_id))
-    except parked.UnknownMessage as error:
-        _fail(str(error))
+    found = _run(_one(load(Settings), queue, message_id))
     if as_json:
         typer.echo(parked.as_json([found]))
         return
@@ -58,19 +62,48 @@ def retry(
     *,
     dry_run: Annotated[bool, typer.Option(help="Run the handler, roll back, and print what it would do.")] = False,
     as_json: Json = False,
+    by: By = "somebody",
 ) -> None:
     """Send messages back to their queue as if never tried. They are removed once the broker has confirmed the copy."""
     from ops import parked  # noqa: PLC0415  # see above
 
     settings = load(Settings)
-    try:
-        if dry_run:
-            _rehearse(settings, queue, message_id, as_json=as_json)
-            return
-        count = asyncio.run(parked.retry(settings, queue, message_id))
-    except parked.UnknownMessage as error:
-        _fail(str(error))
+    if dry_run:
+        _rehearse(settings, queue, message_id, as_json=as_json)
+        return
+
+    async def sent_back() -> int:
+        async with parked.of_queue(settings, load(Shared), queue) as (messages, name):
+            return await messages.retry(name, message_id, _actor(by))
+
+    count = _run(sent_back())
     typer.echo(json.dumps({"retried": count}) if as_json else f"{count} sent back to {queue}")
+
+
+@commands.command()
+def discard(
+    queue: Queue,
+    message_id: str,
+    *,
+    reason: Annotated[str, typer.Option(help="Why nothing shall come of it. Kept in the service's audit chain.")],
+    by: By = "somebody",
+) -> None:
+    """Take a message away for good: its event never has its effect in this service, also not when it is published again."""
+    from ops import parked  # noqa: PLC0415  # see above
+
+    async def discarded() -> None:
+        async with parked.of_queue(load(Settings), load(Shared), queue) as (messages, name):
+            await messages.discard(name, message_id, reason, _actor(by))
+
+    _run(discarded())
+    typer.echo(f"{message_id} discarded")
+
+
+async def _one(settings: Settings, queue: str, message_id: str) -> Parked:
+    from ops import parked  # noqa: PLC0415  # see above
+
+    async with parked.of_queue(settings, load(Shared), queue) as (messages, name):
+        return await messages.one(name, message_id)
 
 
 def _rehearse(settings: Settings, queue: str, message_id: str | None, *, as_json: bool) -> None:
@@ -81,12 +114,16 @@ def _rehearse(settings: Settings, queue: str, message_id: str | None, *, as_json
     # What the handler logs must not stand between the lines of the result.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
-    async def rehearse() -> list[parked.Rehearsal]:
+    async def chosen() -> list[Parked]:
         if message_id is not None:
-            return await parked.rehearse(settings, [await parked.one(settings, queue, message_id)])
-        return await parked.rehearse(settings, await parked.parked_messages(settings, queue))
+            return [await _one(settings, queue, message_id)]
+        async with parked.of_queue(settings, load(Shared), queue) as (messages, name):
+            return [message for message in (await messages.all())[0] if message.queue == name]
 
-    results = asyncio.run(rehearse())
+    async def rehearse() -> list[Rehearsal]:
+        return await parked.rehearsed(settings, await chosen())
+
+    results = _run(rehearse())
     if as_json:
         typer.echo(parked.as_json(results))
     for result in () if as_json else results:
@@ -106,6 +143,20 @@ def _lines(found: list[Parked]) -> Iterator[str]:
             yield f"    {message.message_id} {message.type} tried {message.tried}: {message.error}"
     if not found:
         yield "nothing is parked"
+
+
+def _actor(by: str) -> str:
+    """What the audit names: whoever has the administrator's addresses may claim to be anybody."""
+    return f"command line/{by}"
+
+
+def _run(doing: Coroutine[Any, Any, T]) -> T:
+    from chassis.parked import UnknownMessage  # noqa: PLC0415  # see above
+
+    try:
+        return asyncio.run(doing)
+    except (UnknownMessage, ValueError) as error:
+        _fail(str(error))
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -16,7 +16,7 @@ from fastapi import APIRouter, FastAPI
 from faststream.rabbit import RabbitBroker
 
 from chassis import broker as amqp
-from chassis import health, logs, metrics, openapi, problems, tracing
+from chassis import health, logs, metrics, openapi, parked_api, problems, tracing
 from chassis.auth import Auth
 from chassis.clock import Clock, SystemClock
 from chassis.consumers import Consumers, Receiver
@@ -25,6 +25,7 @@ from chassis.db import Database
 from chassis.due import Sweep
 from chassis.ids import Ids, SystemIds
 from chassis.link import BrokerLink
+from chassis.parked import ParkedMessages
 from chassis.relay import Relay
 from chassis.request_id import RequestIdMiddleware
 from chassis.settings import Role, ServiceSettings, Shared
@@ -115,13 +116,15 @@ def create_service(  # the parts of a service, by name
     app.state.database = database
     app.state.sealer = sealer
     app.state.auth = Auth(shared, clock, token_signing_key)
+    app.state.consumers = consumers
+    app.state.parked = ParkedMessages(name, database, settings.broker_url.get_secret_value(), shared.retry_delays_ms[0])
     metrics.observe_pool(database)
     metrics.begin_at_zero(
         (event.type for event in EVENTS.values() if event.publisher == name),
         (subscription.event.type for subscription in consumers.subscriptions.values()),
     )
     problems.install(app)
-    for router in routers if Role.HTTP in roles else ():
+    for router in (*routers, parked_api.router) if Role.HTTP in roles else ():
         app.include_router(router)
     app.include_router(
         health.router(

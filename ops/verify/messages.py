@@ -66,6 +66,8 @@ def consumed(row: Consumption, terms: Terms) -> Iterator[Difference]:
         )
     had = Counter(row.consumers)
     for queue in sorted(QUEUES.get(event.type, frozenset())):
+        if queue in row.discarded:
+            continue
         if not had.pop(queue, 0) and terms.due(event.occurred_at, CONSUMING):
             yield Difference(
                 "Q2",
@@ -85,6 +87,12 @@ def consumed(row: Consumption, terms: Terms) -> Iterator[Difference]:
             queue,
             "look how the queue is bound; see what the handler did",
         )
+
+
+def discarded(row: Consumption) -> Iterator[str]:
+    """No difference, as a person decided it and the audit says why. What it leaves apart is, in the checks that compare effects."""
+    what = f"{row.events[0].type} of {row.events[0].subject}" if row.events else "no event of ours"
+    return (f"{queue}/{row.event_id}: {what}" for queue in row.discarded)
 
 
 def unknown_type(row: Consumption, _terms: Terms) -> Iterator[Difference]:

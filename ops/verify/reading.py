@@ -143,11 +143,12 @@ async def dossiers(read: dict[str, Snapshot]) -> AsyncIterator[Dossier]:
 
 @dataclass(slots=True)
 class Consumption:
-    """One event id: what the outboxes have under it, and which consumers have had it."""
+    """One event id: what the outboxes have under it, which consumers have had it, and for which a person discarded it."""
 
     event_id: UUID
     events: Sequence[EventRow]
     consumers: Sequence[str]
+    discarded: Sequence[str] = ()
 
 
 async def consumption(
@@ -167,5 +168,6 @@ async def consumption(
     while heads := [source.head for source in (*consumed, *written) if source.head is not None]:
         event_id = min(heads)
         events = [event for source in written for event in await source.take(event_id)]
-        had = [row.consumer for source in consumed for row in await source.take(event_id)]
-        yield Consumption(event_id, events, had)
+        rows = [row for source in consumed for row in await source.take(event_id)]
+        had, discarded = ([row.consumer for row in rows if row.discarded is given_up] for given_up in (False, True))
+        yield Consumption(event_id, events, had, discarded)

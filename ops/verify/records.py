@@ -238,10 +238,11 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class InboxRow:
-    """A consumer that has had an event."""
+    """A consumer that has had an event, or shall never have it."""
 
     event_id: UUID
     consumer: str
+    discarded: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,12 +84,13 @@ class Difference:
 
 @dataclass
 class Report:
-    """What was compared, what differs, and what could not be read. `unread` maps a source to the reason."""
+    """What was compared, what differs, and what could not be read. `unread` maps a source to the reason; `discarded` names events."""
 
     checked: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    discarded: list[str] = field(default_factory=list)
 
     def note(self, check: str, count: int, differences: Iterable[Difference] = ()) -> None:
         """Counts what `check` compared and adds what it found."""
@@ -123,6 +124,7 @@ class Report:
                 "differences": [asdict(found) for found in self.differences],
                 "unread": self.unread,
                 "left_out": self.left_out,
+                "discarded": self.discarded,
             },
             indent=2,
             default=str,
@@ -146,6 +148,7 @@ class Report:
         yield ""
         yield from (f"{source} could not be read: {reason}" for source, reason in self.unread.items())
         yield from (f"{source} was not compared: {reason}" for source, reason in self.left_out.items())
+        yield from (f"discarded by a person: {event}" for event in self.discarded)
         yield self.verdict()
 
     def verdict(self) -> str:

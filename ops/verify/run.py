@@ -194,6 +194,7 @@ async def _by_event(report: Report, opened: Inside, found: Outside, terms: Terms
         for code, check in messages.BY_EVENT.items():
             report.note(code, len(row.events), check(row, terms))
         report.note("Q3", len(row.consumers))
+        report.discarded += messages.discarded(row)
         report.note("V3", 0, announced.event(row, terms))
     report.note("V3", len(announced.deliveries), announced.settled(terms))
     if found.calls is not None and found.crm_url is not None:

@@ -85,7 +85,7 @@ BY_BOOKING = {
 }
 """By the field of records.Dossier that they fill."""
 
-INBOX = "SELECT event_id, consumer FROM inbox WHERE event_id >= $1 ORDER BY event_id"
+INBOX = "SELECT event_id, consumer, discarded IS TRUE AS discarded FROM inbox WHERE event_id >= $1 ORDER BY event_id"
 OUTBOX = """
     SELECT id, $2::text AS service, type, subject, version, occurred_at, published_at
     FROM outbox WHERE id >= $1 ORDER BY id"""

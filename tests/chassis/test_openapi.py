@@ -17,6 +17,7 @@ SERVICES = {
     "payment": ("payment.api",),
     "refund": ("refund.api", "refund.campaign_api"),
     "notification": ("notification.api",),
+    "each": ("chassis.parked_api",),
 }
 
 

@@ -46,6 +46,7 @@ class Route:
 
     def request(self, known: Known) -> Json:
         """Keyword arguments for httpx. What `known` does not name is made up."""
+        known = {"service": self.service, **known}
         path, query = self.outside, {}
         for parameter in self.operation.get("parameters", ()):
             name = parameter["name"]

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from http import HTTPStatus
 from uuid import UUID
 
 import pytest
@@ -23,6 +24,12 @@ BUG = """
     CREATE FUNCTION planted_bug() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a bug in booking'; END $$;
     CREATE TRIGGER planted_bug BEFORE UPDATE ON bookings FOR EACH ROW WHEN (NEW.id = '{id}') EXECUTE FUNCTION planted_bug()"""
 FIX = "DROP TRIGGER IF EXISTS planted_bug ON bookings; DROP FUNCTION IF EXISTS planted_bug()"
+BALANCES = "refund.payment-balance-read"
+BALANCE_BUG = """
+    CREATE FUNCTION planted_bug() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a bug in refund'; END $$;
+    CREATE TRIGGER planted_bug BEFORE INSERT ON balances FOR EACH ROW EXECUTE FUNCTION planted_bug()"""
+BALANCE_FIX = "DROP TRIGGER planted_bug ON balances; DROP FUNCTION planted_bug()"
+CHANGED_BALANCE = "UPDATE provider_accounts SET available = '{}', next_balance_at = now()"
 AUTHORIZED = """SELECT id, occurred_at FROM outbox
     WHERE type = 'payment.authorized.v1' AND body::jsonb ->> 'booking_id' = ANY($1::text[])"""
 CONSUMED = "SELECT event_id, consumed_at FROM inbox WHERE consumer = $1 AND event_id = ANY($2)"
@@ -93,3 +100,49 @@ async def test_a_poison_message_is_parked_and_runs_after_the_fix(stack: Stack) -
 
     await until(none_left, "the message is still parked", 10)
     await stack.verify()
+
+
+async def test_a_manager_discards_what_is_not_wanted_any_more(stack: Stack) -> None:
+    """Through the gateway, by the service: looked at, tried, discarded with a reason. Verify names it, and finds no difference.
+
+    What is lost is a balance: the next one that is read takes its place.
+    """
+    at, staff = stack.url(f"/api/parked/refund/{BALANCES}"), await stack.shop.staff()
+
+    async def parked_now() -> list[Json]:
+        answer = await stack.http.get(stack.url("/api/parked/refund"), headers=staff)
+        assert answer.status_code == 200, answer.text
+        return [message for message in answer.json()["items"] if message["queue"] == BALANCES]
+
+    async with stack.database("refund") as database:
+        await database.execute(BALANCE_BUG)
+        try:
+            async with stack.database("payment") as provider:
+                await provider.execute(CHANGED_BALANCE)
+            messages = await until(parked_now, "no balance is parked", 60)
+        finally:
+            await database.execute(BALANCE_FIX)
+
+    for message in messages:
+        url = f"{at}/{message['message_id']}"
+        shown = (await stack.http.get(url, headers=staff)).json()
+        assert json.loads(shown["body"])["provider"] == "stripe"
+        rehearsed = await stack.http.post(f"{url}/rehearse", headers=staff)
+        assert rehearsed.json()["outcome"] == "would be done"
+        refused = await stack.http.post(f"{url}/discard", headers=staff, json={"reason": " "})
+        assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+        done = await stack.http.post(f"{url}/discard", headers=staff, json={"reason": "superseded"})
+        assert done.status_code == HTTPStatus.NO_CONTENT, done.text
+        again = await stack.http.post(f"{url}/retry", headers=staff)
+        assert again.status_code == HTTPStatus.NOT_FOUND
+    for service in ("booking", "payment", "notification"):
+        answer = await stack.http.get(stack.url(f"/api/parked/{service}"), headers=staff)
+        assert answer.json() == {"items": [], "total": 0}
+    assert await parked(stack) == []
+    audited = await stack.rows("refund", "SELECT subject, reason FROM audit WHERE action = 'parked.discard'")
+    assert [(row["subject"], row["reason"]) for row in audited] == [
+        (f"{BALANCES}/{message['message_id']}", "superseded") for message in messages
+    ]
+    await stack.verify()
+    report = json.loads((stack.running.home / "verify.json").read_text())
+    assert [named.partition(":")[0] for named in report["discarded"]] == [row["subject"] for row in audited]

@@ -184,6 +184,21 @@ def test_an_event_on_its_way_through_retries_is_no_difference_yet() -> None:
     assert [found.check for found in messages.consumed(row, SETTLED)] == ["Q2"]
 
 
+def test_an_event_that_a_person_discarded_is_named_and_no_difference() -> None:
+    """Nor is a forged one that nobody has published; that a consumer had it would be."""
+    event = EventRow(new_id(), "payment", "payment.voided.v1", new_id(), 1, A_MINUTE_AGO, A_MINUTE_AGO)
+    row = Consumption(event.id, [event], [], ["notification.payment-voided"])
+    assert list(messages.consumed(row, SETTLED)) == []
+    assert list(messages.discarded(row)) == [
+        f"notification.payment-voided/{event.id}: payment.voided.v1 of {event.subject}"
+    ]
+    forged = Consumption(event.id, [], [], ["notification.payment-voided"])
+    assert list(messages.consumed(forged, SETTLED)) == []
+    assert list(messages.discarded(forged)) == [f"notification.payment-voided/{event.id}: no event of ours"]
+    had = Consumption(event.id, [], ["notification.payment-voided"])
+    assert [found.check for found in messages.consumed(had, SETTLED)] == ["Q3"]
+
+
 def test_a_mail_that_staff_sent_again_needs_no_transition() -> None:
     dossier = paid()
     cause = f"booking/{dossier.booking_id}/3"

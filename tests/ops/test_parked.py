@@ -1,4 +1,4 @@
-"""Parked messages of a running service: listed, shown, rehearsed and retried; and events published again."""
+"""Parked messages of a running service: listed, shown, rehearsed, retried and discarded; and events published again."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from uuid import UUID, uuid4
 
 import aio_pika
 import pytest
+from chassis.audit import AuditRow
+from chassis.db import table
+from chassis.parked import LOOKS_MAX, Parked, UnknownMessage
 from contracts.booking import BookingCancelled
 from contracts.money import Money
 from contracts.payment import PaymentRefunded, PaymentSucceeded
 from contracts.refund import RefundApproved
-from sqlalchemy import text
+from sqlalchemy import select, text
 from typer.testing import CliRunner
 
 from ops import parked, republish
 from ops.parked_cli import commands
-from ops.settings import Settings
+from ops.settings import Settings, Shared
 from tests.conftest import Vhost
 from tests.ops.conftest import operator_settings
 from tests.payment.shop import booking_placed
-from tests.support.service import Running, as_role, eventually, running_service
+from tests.support.service import RETRY_DELAYS_MS, Running, as_role, eventually, running_service
 
 QUEUE = "refund.payment-refunded"
 PRICE = Money(5000, "EUR")
+SHARED = Shared(retry_delays_ms=RETRY_DELAYS_MS)
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +72,21 @@ def refunded(event: RefundApproved, **changes: Any) -> PaymentRefunded:
     return PaymentRefunded(**{"version": 2, "occurred_at": datetime.now(UTC), **values, **changes})
 
 
-async def park(refund: Running, operator: Settings, event: PaymentRefunded) -> parked.Parked:
+async def listed(operator: Settings) -> list[Parked]:
+    async with parked.of_service(operator, SHARED, "refund") as messages:
+        return [message for message in (await messages.all())[0] if message.queue == QUEUE]
+
+
+async def retry(operator: Settings, queue: str, message_id: str | None) -> int:
+    async with parked.of_queue(operator, SHARED, queue) as (messages, name):
+        return await messages.retry(name, message_id, "operator")
+
+
+async def park(refund: Running, operator: Settings, event: PaymentRefunded) -> Parked:
     event_id = str(await refund.deliver(event))
 
-    async def found() -> list[parked.Parked]:
-        return [message for message in await parked.parked_messages(operator, QUEUE) if message.message_id == event_id]
+    async def found() -> list[Parked]:
+        return [message for message in await listed(operator) if message.message_id == event_id]
 
     (message,) = await eventually(found)
     return message
@@ -84,62 +98,61 @@ async def test_a_parked_message_shows_its_error_and_what_was_tried(refund: Runni
     assert message.tried == 3
     assert message.error.startswith("TooEarly: ")
     assert json.loads(message.body)["amount"] == {"amount_minor": 5000, "currency": "EUR"}
-    assert (await parked.one(operator, QUEUE, message.message_id)).body == message.body
-    (rehearsal,) = await parked.rehearse(operator, [message])
+    async with parked.of_queue(operator, SHARED, f"{QUEUE}.parked") as (messages, name):
+        assert (await messages.one(name, message.message_id)).body == message.body
+    (rehearsal,) = await parked.rehearsed(operator, [message])
     assert rehearsal.outcome == "would fail"
     assert str(rehearsal.error).startswith("TooEarly: ")
 
 
 async def test_a_rehearsal_tells_what_would_change_and_changes_nothing(refund: Running, operator: Settings) -> None:
     event = await approved(refund)
-    message = parked.Parked(
-        QUEUE, str(uuid4()), "payment.refunded.v1", None, 0, "", {}, refunded(event).model_dump_json()
-    )
-    (rehearsal,) = await parked.rehearse(operator, [message])
+    message = Parked(QUEUE, str(uuid4()), "payment.refunded.v1", None, 0, "", {}, refunded(event).model_dump_json())
+    (rehearsal,) = await parked.rehearsed(operator, [message])
     assert rehearsal.outcome == "would be done"
     assert rehearsal.changes == {"inbox": {"inserted": 1}, "outbox": {"inserted": 1}, "refunds": {"updated": 1}}
     assert rehearsal.events == [f"refund.completed.v1 of {event.refund_id}, version 2"]
-    assert await parked.rehearse(operator, [message]) == [rehearsal]
+    assert await parked.rehearsed(operator, [message]) == [rehearsal]
 
 
 async def test_a_retried_message_is_consumed_and_gone(refund: Running, operator: Settings) -> None:
     event = await approved(refund)
     wrong = refunded(event, amount=Money(1, "EUR"))
     message = await park(refund, operator, wrong)
-    before = len(await parked.parked_messages(operator, QUEUE))
+    before = len(await listed(operator))
 
-    assert await parked.retry(operator, QUEUE, message.message_id) == 1
+    assert await retry(operator, QUEUE, message.message_id) == 1
     again = await eventually(lambda: _parked_anew(operator, message))
     assert again.error == message.error
     assert again.tried == message.tried
-    assert len(await parked.parked_messages(operator, QUEUE)) == before
+    assert len(await listed(operator)) == before
 
     # The reason is gone: staff corrected the refund.
     async with refund.database.transaction() as tx:
         await tx.execute(text("UPDATE refunds SET amount_minor = 1 WHERE id = :id"), {"id": event.refund_id})
-    assert await parked.retry(operator, QUEUE, None) == before
+    assert await retry(operator, QUEUE, None) == before
     await eventually(lambda: refund.consumed(UUID(message.message_id)))
 
 
-async def _parked_anew(operator: Settings, message: parked.Parked) -> parked.Parked | None:
-    found = await parked.parked_messages(operator, QUEUE)
+async def _parked_anew(operator: Settings, message: Parked) -> Parked | None:
+    found = await listed(operator)
     return next((each for each in found if each.message_id == message.message_id), None)
 
 
 async def test_looking_often_does_not_lose_a_message(refund: Running, operator: Settings) -> None:
     message = await park(refund, operator, refunded(await approved(refund), refund_id=uuid4()))
     for _ in range(25):
-        found = await parked.parked_messages(operator, QUEUE)
+        found = await listed(operator)
         assert [each.message_id for each in found].count(message.message_id) == 1
         counts = [each.headers.get("x-delivery-count", 0) for each in found]
-        assert max(counts) <= parked.LOOKS_MAX
+        assert max(counts) <= LOOKS_MAX
 
 
 async def test_what_is_not_there_is_named(operator: Settings) -> None:
-    with pytest.raises(parked.UnknownMessage, match="x is not parked in"):
-        await parked.retry(operator, QUEUE, "x")
-    with pytest.raises(parked.UnknownMessage, match="there is no queue nowhere"):
-        await parked.parked_messages(operator, "nowhere")
+    with pytest.raises(UnknownMessage, match="x is not parked in"):
+        await retry(operator, QUEUE, "x")
+    with pytest.raises(UnknownMessage, match="there is no queue nowhere"):
+        await retry(operator, "nowhere", None)
 
 
 async def test_the_command_lists_and_ends_with_status_1(
@@ -149,6 +162,7 @@ async def test_the_command_lists_and_ends_with_status_1(
     for name, value in operator.model_dump(exclude_none=True).items():
         shown = value.get_secret_value() if hasattr(value, "get_secret_value") else value
         monkeypatch.setenv(f"OPS_{name.upper()}", shown)
+    monkeypatch.setenv("BOXOFFICE_RETRY_DELAYS_MS", ",".join(str(delay) for delay in RETRY_DELAYS_MS))
 
     def invoke(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(commands, arguments)
@@ -167,6 +181,24 @@ async def test_the_command_lists_and_ends_with_status_1(
     assert (code, output) == (1, f"x is not parked in {QUEUE}\n")
     code, output = await asyncio.to_thread(invoke, "retry", QUEUE, message.message_id)
     assert (code, output.endswith(f"1 sent back to {QUEUE}\n")) == (0, True)
+
+    await eventually(lambda: _parked_anew(operator, message))
+    code, output = await asyncio.to_thread(invoke, "discard", QUEUE, message.message_id)
+    assert (code, "--reason" in output) == (2, True)
+    code, output = await asyncio.to_thread(invoke, "discard", QUEUE, message.message_id, "--reason", " ")
+    assert (code, output) == (1, "a reason of 1 to 1000 characters is needed\n")
+    assert await _parked_anew(operator, message)
+    code, output = await asyncio.to_thread(
+        invoke, "discard", QUEUE, message.message_id, "--reason", "not ours", "--by", "ada"
+    )
+    assert (code, output) == (0, f"{message.message_id} discarded\n")
+    assert await _parked_anew(operator, message) is None
+    rows = table(AuditRow)
+    asked = select(rows.c.action, rows.c.actor, rows.c.reason).where(rows.c.subject == f"{QUEUE}/{message.message_id}")
+    async with refund.database.transaction() as tx:
+        retried, discarded = (await tx.execute(asked.order_by(rows.c.seq))).all()
+    assert retried.action == "parked.retry"
+    assert tuple(discarded) == ("parked.discard", "command line/ada", "not ours")
 
 
 async def test_events_of_a_wiped_broker_are_published_again(refund: Running, operator: Settings) -> None:

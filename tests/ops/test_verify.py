@@ -12,7 +12,7 @@ from chassis.ids import SystemIds
 from chassis.topology import declare, topology
 
 from ops import parked
-from ops.settings import Settings
+from ops.settings import Settings, Shared
 from ops.verify.corruptions import CORRUPTIONS
 from ops.verify.report import CHECKS, Report
 from ops.verify.run import kept_since, verify
@@ -22,6 +22,7 @@ from tests.ops.conftest import Execute
 from tests.support.service import RETRY_DELAYS_MS
 
 RETENTION = timedelta(days=30)
+SHARED = Shared(retry_delays_ms=RETRY_DELAYS_MS)
 WRITE = """INSERT INTO outbox (id, type, subject, version, occurred_at, body, published_at)
            VALUES ($1, 'payment.voided.v1', $2, 1, $3, '{}', $4)"""
 
@@ -152,9 +153,10 @@ async def test_a_parked_message_whose_queue_is_gone_stays_parked(settings: Setti
         message = aio_pika.Message(b"{}", message_id="m", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, "payment.booking-placed.parked")
         await channel.queue_delete("payment.booking-placed")
-        with pytest.raises(aio_pika.exceptions.DeliveryError):
-            await parked.retry(settings, "payment.booking-placed", None)
-        (kept,) = await parked.parked_messages(settings, "payment.booking-placed")
+        async with parked.of_service(settings, SHARED, "payment") as messages:
+            with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
+                await messages.retry("payment.booking-placed", None, "operator")
+            ((kept,), _) = await messages.all()
         assert kept.message_id == "m"
         report = await look(settings)
         assert {found.subject for found in report.differences} == {

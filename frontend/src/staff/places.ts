@@ -9,6 +9,8 @@ import { EventsPage } from "./events/EventsPage";
 import { NewEventPage } from "./events/NewEventPage";
 import { Mails } from "./mails/Mails";
 import { Overview } from "./overview/Overview";
+import { Parked } from "./parked/Parked";
+import { ParkedPage } from "./parked/ParkedPage";
 import { Disputes } from "./payments/Disputes";
 import { PaymentPage } from "./payments/PaymentPage";
 import { Payments } from "./payments/Payments";
@@ -35,4 +37,6 @@ export const PLACES: { path: string; Page: ComponentType; label?: string; role?:
   { path: "/mails", Page: Mails, label: "Mails" },
   { path: "/crm", Page: Endpoints, label: "CRM", role: "manager" },
   { path: "/crm/:endpointId", Page: Deliveries },
+  { path: "/parked", Page: Parked, label: "Parked" },
+  { path: "/parked/:service/:queue/:messageId", Page: ParkedPage },
 ];

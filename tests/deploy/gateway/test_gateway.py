@@ -43,6 +43,10 @@ STREAMS = ("/api/bookings/1/stream", "/api/refund-campaigns/1/stream")
         ("/api/notifications", "notification", "/notifications"),
         ("/api/webhook-endpoints/1/deliveries", "notification", "/webhook-endpoints/1/deliveries"),
         ("/api/webhook-deliveries", "notification", "/webhook-deliveries"),
+        ("/api/parked/booking", "booking", "/parked/booking"),
+        ("/api/parked/payment/payment.booking-placed/1", "payment", "/parked/payment/payment.booking-placed/1"),
+        ("/api/parked/refund", "refund", "/parked/refund"),
+        ("/api/parked/notification/q/1/retry", "notification", "/parked/notification/q/1/retry"),
     ],
 )
 async def test_a_path_reaches_the_service_that_owns_it(
@@ -69,6 +73,9 @@ async def test_a_path_reaches_the_service_that_owns_it(
         "/api/eventsfoo",
         "/api/analytics",
         "/api/analytics/other",
+        "/api/parked",
+        "/api/parked/gateway",
+        "/api/parked/bookings",
         "/webhooks",
         "/api/events/../metrics",
         "/api/events/..%2f..%2fmetrics",

@@ -6,7 +6,9 @@ import re
 import secrets
 from datetime import timedelta
 from urllib.parse import quote_plus
+from uuid import uuid4
 
+import aio_pika
 import httpx2
 import pytest
 from playwright.async_api import expect
@@ -16,7 +18,7 @@ from tests.e2e.pages.visitor import Visitor
 from tests.e2e.stack import Stack, contact
 
 MONTH = timedelta(days=30)
-PLACES = ("", "/events", "/bookings", "/refunds", "/payments", "/reviews", "/disputes", "/mails", "/crm")
+PLACES = ("", "/events", "/bookings", "/refunds", "/payments", "/reviews", "/disputes", "/mails", "/crm", "/parked")
 
 
 async def test_a_viewer_sees_and_changes_nothing(stack: Stack, visitor: Visitor) -> None:
@@ -149,3 +151,44 @@ async def test_a_booking_stays_readable_while_a_service_is_away(whole: Stack, vi
     await visitor.sees("Booking of Ada Lovelace")
     await expect(visitor.page.get_by_text(re.compile("not available|does not answer|cannot say")).first).to_be_visible()
     await whole.start(service)
+
+
+async def test_a_manager_discards_a_parked_message(whole: Stack, visitor: Visitor) -> None:
+    """Its error and its body are read, a dry run tells what it would do, a reason is asked for; a service that is away leaves a note."""
+    await park(whole, "refund.payment-balance-read", '{"nonsense": true}')
+    await visitor.sign_in("manager", "/staff/parked")
+    parked = visitor.page.get_by_role("table", name="Parked messages of refund")
+    await expect(parked).to_contain_text("KeyError: planted")
+    await parked.get_by_role("link").click()
+    await visitor.sees("Body")
+    await expect(visitor.page.get_by_text('"nonsense": true')).to_be_visible()
+    dialog = visitor.page.get_by_role("dialog")
+    await visitor.button("Dry run").click()
+    await dialog.get_by_role("button", name="Try it").click()
+    await expect(dialog.get_by_role("status")).to_contain_text("cannot be read")
+    await dialog.get_by_role("button", name="Close").last.click()
+
+    await whole.stop("notification")
+    await visitor.page.goto("/staff/parked")
+    await expect(visitor.page.get_by_text("The list of notification is not available right now")).to_be_visible()
+    await parked.get_by_role("button", name="Discard").click()
+    await dialog.get_by_label("Reason").fill("no event of ours")
+    await dialog.get_by_role("button", name="Discard").click()
+    await expect(parked).to_have_count(0)
+    await whole.start("notification")
+    (row,) = await whole.rows("refund", "SELECT reason FROM audit WHERE action = 'parked.discard'")
+    assert row["reason"] == "no event of ours"
+    await whole.verify()
+
+
+async def park(stack: Stack, queue: str, body: str) -> None:
+    """A message as a service gives one up."""
+    async with await aio_pika.connect(stack.status["rabbitmq"]["amqp"]) as connection, connection.channel() as channel:
+        message = aio_pika.Message(
+            body.encode(),
+            headers={"x-tried": 6, "x-error": "KeyError: planted"},
+            message_id=str(uuid4()),
+            type="payment.balance-read.v1",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )
+        await channel.default_exchange.publish(message, f"{queue}.parked", mandatory=True)
