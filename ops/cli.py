@@ -1,4 +1,4 @@
-"""`boxoffice`: migrate, doctor, verify, watch, canary, parked, republish, audit, refund, erase."""
+"""`boxoffice`: migrate, doctor, verify, watch, canary, parked, republish, audit, refund, erase, keys, reseal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 from chassis.settings import load
 
-from ops import parked_cli, refund_cli
+from ops import keys, parked_cli, refund_cli
 from ops.settings import SERVICES, Keys, Mode, Settings, Shared
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -21,6 +21,7 @@ audit = typer.Typer(no_args_is_help=True, help="What privileged people did, in c
 app.add_typer(parked_cli.commands, name="parked")
 app.add_typer(audit, name="audit")
 app.add_typer(refund_cli.commands, name="refund")
+app.add_typer(keys.commands, name="keys")
 
 # Each command imports what it needs itself: Alembic, the provider's SDK and the services are slow to import, and no command needs all.
 
@@ -150,6 +151,14 @@ def erase(
         say=typer.echo,
     )
     raise typer.Exit(asyncio.run(done))
+
+
+@app.command()
+def reseal() -> None:
+    """Seal everything anew with the data key that seals now. Exit 1 where something opens with no key that is known."""
+    from ops.reseal import run  # noqa: PLC0415  # see above
+
+    raise typer.Exit(asyncio.run(run(load(Settings), load(Keys), typer.echo)))
 
 
 UNREACHABLE = ("sqlalchemy", "asyncpg", "aio_pika", "aiormq", "pamqp", "httpx2", "stripe", "aiohttp")

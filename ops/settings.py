@@ -93,3 +93,11 @@ class Keys(Configuration):
 
     seal_keyset: SecretStr
     blind_index_key: SecretStr
+
+
+class Published(Configuration):
+    """The public keys that tokens of bookings are checked with, as the services have them."""
+
+    model_config = SettingsConfigDict(env_prefix="BOXOFFICE_", extra="ignore")
+
+    token_public_keys: str
