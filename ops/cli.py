@@ -45,12 +45,20 @@ def verify(
         Path | None, typer.Option("--json", help="Also write the report as JSON to this file.")
     ] = None,
     selftest: Annotated[bool, typer.Option("--selftest", help="Plant corruptions in made-up data; find each.")] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="After payment's database was restored, and before it starts: see restore.md."),
+    ] = False,
 ) -> None:
     """Compare databases, broker, provider, mails and CRM. Exit 0: no difference, 1: some, 2: unreadable, 3: not all compared."""
     from ops.verify.command import run_selftest, run_verify  # noqa: PLC0415  # see above
 
     if selftest:
         raise typer.Exit(run_selftest(load(Settings)))
+    if repair:
+        from ops.verify.repair import repair as take_over  # noqa: PLC0415  # see above
+
+        raise typer.Exit(asyncio.run(take_over(load(Settings), typer.echo)))
     chosen = mode or (Mode.SETTLED if wait else Mode.LIVE)
     raise typer.Exit(run_verify(load(Settings), load(Shared).retention, chosen, wait, json_file))
 
