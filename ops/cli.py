@@ -1,24 +1,27 @@
-"""`boxoffice`: migrate, doctor, verify, watch, canary, parked, republish, audit, refund."""
+"""`boxoffice`: migrate, doctor, verify, watch, canary, parked, republish, audit, refund, erase, keys, reseal."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from chassis.settings import load
 
-from ops import parked_cli, refund_cli
-from ops.settings import SERVICES, Mode, Settings, Shared
+from ops import keys, parked_cli, refund_cli
+from ops.settings import SERVICES, Keys, Mode, Settings, Shared
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 audit = typer.Typer(no_args_is_help=True, help="What privileged people did, in chains that show every change.")
 app.add_typer(parked_cli.commands, name="parked")
 app.add_typer(audit, name="audit")
 app.add_typer(refund_cli.commands, name="refund")
+app.add_typer(keys.commands, name="keys")
 
 # Each command imports what it needs itself: Alembic, the provider's SDK and the services are slow to import, and no command needs all.
 
@@ -42,12 +45,20 @@ def verify(
         Path | None, typer.Option("--json", help="Also write the report as JSON to this file.")
     ] = None,
     selftest: Annotated[bool, typer.Option("--selftest", help="Plant corruptions in made-up data; find each.")] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="After payment's database was restored, and before it starts: see restore.md."),
+    ] = False,
 ) -> None:
     """Compare databases, broker, provider, mails and CRM. Exit 0: no difference, 1: some, 2: unreadable, 3: not all compared."""
     from ops.verify.command import run_selftest, run_verify  # noqa: PLC0415  # see above
 
     if selftest:
         raise typer.Exit(run_selftest(load(Settings)))
+    if repair:
+        from ops.verify.repair import repair as take_over  # noqa: PLC0415  # see above
+
+        raise typer.Exit(asyncio.run(take_over(load(Settings), typer.echo)))
     chosen = mode or (Mode.SETTLED if wait else Mode.LIVE)
     raise typer.Exit(run_verify(load(Settings), load(Shared).retention, chosen, wait, json_file))
 
@@ -119,6 +130,43 @@ def republish(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--from") from None
     republish_services(load(Settings), SERVICES if service is None else (service,), start, typer.echo)
+
+
+@app.command()
+def erase(
+    *,
+    email: Annotated[str | None, typer.Option(help="The customer's address: all bookings made with it.")] = None,
+    booking: Annotated[UUID | None, typer.Option(help="The customer of this booking, and only it.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be blanked, and do nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also where tickets, mails or money still need it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: Annotated[str, typer.Option(help="Who does it, as the audit rows name them: an id, no name.")] = "operator",
+) -> None:
+    """Blank what is sealed about a customer in every service. Money, ids and audit stay. Exit 0: done or shown, 1: not done."""
+    from ops.erase import command  # noqa: PLC0415  # see above
+
+    wanted = booking or email
+    if wanted is None or (booking and email):
+        raise typer.BadParameter("say either --email or --booking")
+    done = command.erase(
+        load(Settings),
+        load(Keys),
+        wanted,
+        by=by,
+        dry_run=dry_run,
+        force=force,
+        confirm=lambda question: yes or typer.confirm(question),
+        say=typer.echo,
+    )
+    raise typer.Exit(asyncio.run(done))
+
+
+@app.command()
+def reseal() -> None:
+    """Seal everything anew with the data key that seals now. Exit 1 where something opens with no key that is known."""
+    from ops.reseal import run  # noqa: PLC0415  # see above
+
+    raise typer.Exit(asyncio.run(run(load(Settings), load(Keys), typer.echo)))
 
 
 UNREACHABLE = ("sqlalchemy", "asyncpg", "aio_pika", "aiormq", "pamqp", "httpx2", "stripe", "aiohttp")

@@ -84,3 +84,20 @@ class Shared(Configuration):
     def retention(self) -> timedelta:
         """How long a published event is kept at least."""
         return timedelta(days=self.outbox_retention_days)
+
+
+class Keys(Configuration):
+    """What seals personal data, and finds it: the services' own variables. Only commands that open sealed fields need them."""
+
+    model_config = SettingsConfigDict(env_prefix="BOXOFFICE_", extra="ignore")
+
+    seal_keyset: SecretStr
+    blind_index_key: SecretStr
+
+
+class Published(Configuration):
+    """The public keys that tokens of bookings are checked with, as the services have them."""
+
+    model_config = SettingsConfigDict(env_prefix="BOXOFFICE_", extra="ignore")
+
+    token_public_keys: str

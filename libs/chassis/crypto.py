@@ -4,7 +4,7 @@ A field is sealed with AES-256-GCM under a tink keyset and bound to its own name
 ciphertext cut from one field does not open in another. Where a sealed field must be found, a keyed blind index stands
 beside it: equal texts give equal indexes, and without the key an index says nothing.
 
-Rotation: a keyset holds several keys. The primary one seals, all of them open.
+Rotation: a keyset holds several keys. The primary one seals, all of them open. docs/runbooks/rotate-data-keys.md has the steps.
 """
 
 import base64
@@ -93,8 +93,10 @@ def new_keyset() -> str:
     return json.dumps(json.loads(tink.json_proto_keyset_format.serialize(handle, secret_key_access.TOKEN)))
 
 
-def add_key(keyset_json: str) -> str:
-    """The keyset with one more key, which seals from now on; the older keys still open what they sealed.
+def add_key(keyset_json: str, *, seals: bool = True) -> str:
+    """The keyset with one more key, which seals from now on unless `seals` is False; the older keys still open what they sealed.
+
+    Where several processes open what one of them sealed, all must have the key before it seals: add it with `seals=False`, then `promote`.
 
     Raises ValueError where the given keyset is none.
     """
@@ -104,7 +106,22 @@ def add_key(keyset_json: str) -> str:
     added = json.loads(new_keyset())
     while added["primaryKeyId"] in taken:
         added = json.loads(new_keyset())
-    return json.dumps({"primaryKeyId": added["primaryKeyId"], "key": [*keyset["key"], *added["key"]]})
+    primary = added["primaryKeyId"] if seals else keyset["primaryKeyId"]
+    return json.dumps({"primaryKeyId": primary, "key": [*keyset["key"], *added["key"]]})
+
+
+def promote(keyset_json: str) -> str:
+    """The keyset whose newest key seals from now on. Raises ValueError where the given keyset is none."""
+    _read_keyset(keyset_json)
+    keyset = json.loads(keyset_json)
+    return json.dumps({**keyset, "primaryKeyId": keyset["key"][-1]["keyId"]})
+
+
+def retire(keyset_json: str) -> str:
+    """The keyset without the keys that no longer seal: what they sealed opens no more. Raises ValueError where the given keyset is none."""
+    _read_keyset(keyset_json)
+    keyset = json.loads(keyset_json)
+    return json.dumps({**keyset, "key": [key for key in keyset["key"] if key["keyId"] == keyset["primaryKeyId"]]})
 
 
 def new_index_key() -> str:

@@ -128,7 +128,7 @@ async def _searched(tx: Transaction, sealer: Sealer, wanted: Select[Any], q: str
     if (booking_id := _uuid(q)) is not None:
         return wanted.where(col(Booking.id) == booking_id)
     if "@" in q:
-        return wanted.where(col(Booking.email_index) == sealer.blind_index(_address(q), EMAIL))
+        return wanted.where(col(Booking.email_index) == sealer.blind_index(normalised(q), EMAIL))
     if (code := ticket_code(q)) is not None:
         of_code = select(col(Ticket.booking_id)).where(col(Ticket.code_index) == sealer.blind_index(code, TICKETS))
         # What looks like a code may be a name.
@@ -146,8 +146,8 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _address(text: str) -> str:
-    """As it was stored, where it is an address at all."""
+def normalised(text: str) -> str:
+    """An address as it was stored, where it is one at all."""
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 import tink
-from chassis.crypto import Sealer, Unsealable, add_key, new_index_key, new_keyset
+from chassis.crypto import Sealer, Unsealable, add_key, new_index_key, new_keyset, promote, retire
 from tink import aead, secret_key_access
 
 ADDRESS = "ada@example.org"
@@ -58,6 +58,22 @@ def test_rotation_opens_the_old_and_seals_with_the_new() -> None:
     twice = json.loads(add_key(add_key(old_keyset)))
     assert len({key["keyId"] for key in twice["key"]}) == 3
     assert twice["primaryKeyId"] == twice["key"][-1]["keyId"]
+
+
+def test_a_rotation_of_several_processes_has_a_step_for_each() -> None:
+    """Added, it opens and does not seal, so whoever has it not yet opens everything; promoted, it seals; retired, the old one is gone."""
+    first, index_key = new_keyset(), new_index_key()
+    added = add_key(first, seals=False)
+    promoted = promote(added)
+    before, between, after = (Sealer.from_settings(keyset, index_key) for keyset in (first, added, promoted))
+    assert before.unseal(between.seal(ADDRESS, "contact.email"), "contact.email") == ADDRESS
+    assert between.unseal(after.seal(ADDRESS, "contact.email"), "contact.email") == ADDRESS
+    with pytest.raises(Unsealable):
+        before.unseal(after.seal(ADDRESS, "contact.email"), "contact.email")
+    alone = Sealer.from_settings(retire(promoted), index_key)
+    assert alone.unseal(after.seal(ADDRESS, "contact.email"), "contact.email") == ADDRESS
+    with pytest.raises(Unsealable):
+        alone.unseal(before.seal(ADDRESS, "contact.email"), "contact.email")
 
 
 def test_json_values_come_back_as_they_went(sealer: Sealer) -> None:

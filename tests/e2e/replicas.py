@@ -31,11 +31,13 @@ class Replica:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.changed: dict[str, str] = {}
+        """Variables that it is told otherwise than the first one."""
 
     def start(self) -> None:
         """With what the launcher tells the first one."""
         told = (self.home.environments / f"{self.service}.env").read_text().splitlines()
-        variables = dict(shlex.split(line)[1].split("=", 1) for line in told)
+        variables = dict(shlex.split(line)[1].split("=", 1) for line in told) | self.changed
         arguments = [
             "--factory",
             "--loop",
@@ -116,7 +118,7 @@ class Replicas:
         self._gateway.send_signal(signal.SIGHUP)
 
         async def replaced() -> bool:
-            workers = {worker.pid for worker in self._gateway.children() if worker.status() != psutil.STATUS_ZOMBIE}
+            workers = {worker.pid for worker in self._gateway.children() if _works(worker)}
             return bool(workers) and not workers & before
 
         await until(replaced, "the gateway's old workers still work")
@@ -135,6 +137,13 @@ async def two_of_each(stack: Stack) -> AsyncIterator[Replicas]:
     finally:
         await replicas.restore()
         await asyncio.gather(*(replica.stop() for replica in replicas.second.values()))
+
+
+def _works(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False  # it ended since it was listed
 
 
 def _free_port() -> int:
