@@ -118,7 +118,7 @@ export function toChange(typed: Typed, event: EventRead): EventChange {
   });
   return {
     ...Object.fromEntries(facts.map((field) => [field, typed[field]])),
-    ...(typed.description !== before.description && { description: typed.description.trim() || null }),
+    ...(typed.description !== before.description && { description: typed.description.trim() }),
     ticket_types: types,
   };
 }
