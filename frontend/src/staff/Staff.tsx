@@ -12,14 +12,15 @@ import { Loaded } from "../layout/Loaded";
 import { Nothing } from "../layout/Nothing";
 import { Frame } from "./Frame";
 import { PLACES } from "./places";
-import { kept, type Session, signedIn, signIn, use } from "./session";
+import { SignedOut } from "./SignedOut";
+import { kept, type Session, SIGNED_OUT, signedIn, signIn, signOut, use } from "./session";
 import { SessionContext } from "./who";
 
 /** The dashboard, with its code and styles: loaded by those who open /staff. */
 export function Component() {
   useEnglish();
   const config = useQuery(configQuery);
-  return <Loaded query={config}>{(found) => <Door config={found} />}</Loaded>;
+  return <Loaded query={config}>{(found) => <Entrance config={found} />}</Loaded>;
 }
 
 /** The dashboard speaks English, whatever its reader chose for the booking pages; so do its amounts and dates. */
@@ -33,6 +34,11 @@ function useEnglish(): void {
     speak("en");
     return () => speak(chosen);
   }, []);
+}
+
+function Entrance({ config }: { config: Config }) {
+  const { pathname } = useLocation();
+  return pathname === SIGNED_OUT ? <SignedOut config={config} /> : <Door config={config} />;
 }
 
 /** Lets in who is signed in and sends everybody else to the issuer; there and back, to the address that was asked for. */
@@ -71,7 +77,7 @@ function Door({ config }: { config: Config }) {
   use(session);
   return (
     <SessionContext value={session}>
-      <Frame>
+      <Frame onSignOut={() => signOut(config, session)}>
         <Routes>
           {PLACES.map(({ path, Page }) => (
             <Route key={path} path={path} element={<Page />} />
