@@ -13,6 +13,8 @@ const KEPT = "staff-session";
 const ASKED = "staff-sign-in";
 const LEFT = "staff-signed-out"; // of the whole browser: who comes next is asked who they are, in whichever tab
 const CALLBACK = "/staff/signed-in";
+/** Where another tab signs in for one whose session has ended. */
+export const AGAIN = "/staff/sign-in-again";
 export const SIGNED_OUT = "/staff/signed-out";
 
 /** Where the sign-in began, kept while the browser is at the issuer. */
@@ -21,13 +23,19 @@ type Asked = { verifier: string; state: string; nonce: string; from: string };
 export function kept(): Session | null {
   const text = sessionStorage.getItem(KEPT);
   const session = text ? (JSON.parse(text) as Session) : null;
-  return session && session.endsAt > Date.now() ? session : null;
+  return session && !isOver(session) ? session : null;
 }
 
-/** From here on every request to the API is the session's. */
+export const isOver = (session: Session) => session.endsAt <= Date.now();
+
+const waiting: ((token: string) => void)[] = [];
+
+/** From here on every request to the API is the session's. Once that has ended they wait for the next one: none is lost. */
 export function use(session: Session): void {
   sessionStorage.setItem(KEPT, JSON.stringify(session));
-  client.setConfig({ auth: () => session.token });
+  const next = () => new Promise<string>((resolve) => waiting.push(resolve));
+  client.setConfig({ auth: () => (isOver(session) ? next() : session.token) });
+  if (!isOver(session)) for (const go of waiting.splice(0)) go(session.token);
 }
 
 /** Ends the session here and, where the issuer has a way, there (OpenID Connect RP-Initiated Logout 1.0). */
