@@ -1,4 +1,6 @@
 import { Stack, Text } from "@mantine/core";
+import type { UseQueryResult } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { useParams } from "react-router";
 import { Problem } from "../api/client";
@@ -19,20 +21,32 @@ import { stepOf } from "./steps";
 /** One address for all that a booking goes through. It shows what is so now, however somebody came here. */
 export function BookingPage() {
   const { bookingId = "" } = useParams();
-  const { token, returned } = useArrival(bookingId);
+  const { token, returned, refuse } = useArrival(bookingId);
   if (!token) return <Unopened />;
-  return <Followed key={bookingId} opened={{ bookingId, token }} returned={returned} />;
+  const opened = { bookingId, token };
+  return <Followed key={`${bookingId} ${token}`} opened={opened} returned={returned} refuse={refuse} />;
 }
 
-function Followed({ opened, returned }: { opened: Opened; returned: boolean }) {
+type FollowedProps = { opened: Opened; returned: boolean; refuse: () => void };
+
+function Followed({ opened, returned, refuse }: FollowedProps) {
   const booking = useBooking(opened);
-  const refused = booking.failureReason instanceof Problem && !booking.failureReason.passing;
+  const refused = useRefused(booking, refuse);
   if (refused && !booking.data) return <Unopened />;
   return (
     <Loaded query={booking} skeleton={<BookingWaiting />}>
       {(found) => <Live booking={found} opened={opened} returned={returned} />}
     </Loaded>
   );
+}
+
+/** Whether the token opens nothing, which its bringer is told. */
+export function useRefused({ failureReason: why }: UseQueryResult<BookingRead>, refuse: () => void): boolean {
+  const refused = why instanceof Problem && !why.passing;
+  useEffect(() => {
+    if (refused) refuse();
+  });
+  return refused;
 }
 
 function Live({ booking, opened, returned }: { booking: BookingRead; opened: Opened; returned: boolean }) {

@@ -7,7 +7,7 @@ import { keepDraft } from "./draft";
 
 type Props = {
   booking: BookingRead;
-  step: "time_over" | "expired" | "declined" | "seats_gone";
+  step: "time_over" | "expired" | "declined" | "rejected" | "seats_gone";
   /** Money did come, and goes back. */
   refunding: boolean;
 };
@@ -19,6 +19,7 @@ export function EndedStep({ booking, step, refunding }: Props) {
     time_over: [t("ended.timeOver"), t("ended.timeOverText")],
     expired: [t("ended.expired"), t("ended.expiredText")],
     declined: [t("ended.declined"), t("ended.declinedText")],
+    rejected: [t("ended.rejected"), t("ended.rejectedText")],
     seats_gone: [t("ended.seatsGone"), t(refunding ? "ended.seatsGonePaid" : "ended.seatsGoneText")],
   }[step] as [string, string];
   return (

@@ -2,13 +2,12 @@ import { Anchor, Button, Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { Link, useParams } from "react-router";
-import { Problem } from "../api/client";
 import type { BookingRead } from "../api/generated";
 import { dateTime, money, rate, span } from "../format";
 import { Loaded } from "../layout/Loaded";
 import { PageTitle } from "../layout/PageTitle";
 import { useArrival } from "./access";
-import { Unopened } from "./BookingPage";
+import { Unopened, useRefused } from "./BookingPage";
 import { byRate, positions, sum } from "./prices";
 import { bookingQuery, moneyQuery, type Opened } from "./queries";
 import classes from "./ReceiptPage.module.css";
@@ -16,13 +15,13 @@ import classes from "./ReceiptPage.module.css";
 /** What was bought, paid and refunded, on one page to print or keep. */
 export default function ReceiptPage() {
   const { bookingId = "" } = useParams();
-  const { token } = useArrival(bookingId);
-  return token ? <Page opened={{ bookingId, token }} /> : <Unopened />;
+  const { token, refuse } = useArrival(bookingId);
+  return token ? <Page key={token} opened={{ bookingId, token }} refuse={refuse} /> : <Unopened />;
 }
 
-function Page({ opened }: { opened: Opened }) {
+function Page({ opened, refuse }: { opened: Opened; refuse: () => void }) {
   const booking = useQuery(bookingQuery(opened));
-  const refused = booking.failureReason instanceof Problem && !booking.failureReason.passing;
+  const refused = useRefused(booking, refuse);
   if (refused && !booking.data) return <Unopened />;
   return <Loaded query={booking}>{(found) => <Receipt booking={found} opened={opened} />}</Loaded>;
 }

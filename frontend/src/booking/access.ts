@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { useLocation, useNavigate } from "react-router";
 
 const keptAs = (bookingId: string) => `booking:${bookingId}`;
@@ -24,18 +24,29 @@ export function tokenOf(bookingId: string): string | undefined {
   }
 }
 
-/** How somebody came to a booking's address: with `#token=` of a mail, or back from the bank with the provider's query. */
-export type Arrival = { token: string | undefined; returned: boolean };
+/**
+ * How somebody came to a booking's address: with `#token=` of a mail, or back from the bank with the provider's query. `refuse` says that the
+ * token opened nothing: then the one that is kept here has its turn.
+ */
+export type Arrival = { token: string | undefined; returned: boolean; refuse: () => void };
 
-/** Takes what the address brings and leaves nothing of it there: addresses are copied, shown and sent on. */
+type Carried = { handed?: string; returned?: boolean } | null;
+
+/** Takes what the address brings and leaves nothing of it there: addresses are copied, shown and sent on. A token is kept once it opened. */
 export function useArrival(bookingId: string): Arrival {
   const { hash, search, pathname, state } = useLocation();
+  const carried = state as Carried;
   const navigate = useNavigate();
-  const handed = new URLSearchParams(hash.slice(1)).get("token") ?? undefined;
+  const [refused, setRefused] = useState<string>();
+  const brought = new URLSearchParams(hash.slice(1)).get("token") ?? undefined;
+  const handed = brought ?? carried?.handed;
   const returned = new URLSearchParams(search).has("payment_intent");
   useEffect(() => {
-    if (handed) keepToken(bookingId, handed);
-    if (handed || returned) navigate(pathname, { replace: true, state: { returned } });
-  }, [bookingId, handed, returned, pathname, navigate]);
-  return { token: handed ?? tokenOf(bookingId), returned: returned || Boolean(state?.returned) };
+    if (brought || returned) navigate(pathname, { replace: true, state: { handed, returned } satisfies Carried });
+  }, [brought, handed, returned, pathname, navigate]);
+  return {
+    token: (handed === refused ? undefined : handed) ?? tokenOf(bookingId),
+    returned: returned || Boolean(carried?.returned),
+    refuse: () => setRefused(handed),
+  };
 }

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useState } from "react";
 import { Problem } from "../api/client";
-import { type BookingRead, type PaymentStarted, syncPayment } from "../api/generated";
+import { type BookingRead, type PaymentDetail, type PaymentStarted, syncPayment } from "../api/generated";
 import { now } from "./clock";
 import { endedPaymentQuery, type Opened, paymentQuery } from "./queries";
 import type { PaymentState } from "./steps";
@@ -49,7 +49,7 @@ export function usePayment(opened: Opened, booking: BookingRead, returned: boole
   return { state: stateOf(ended ? past : open, ended), started: open.data, why: open.failureReason, over, sync };
 }
 
-type Look = { data?: PaymentStarted | { status: string } | undefined; error: unknown };
+type Look = { data?: PaymentStarted | PaymentDetail | undefined; error: unknown };
 
 function stateOf({ data, error }: Look, ended: string | undefined): PaymentState {
   if (!ended && error instanceof Problem && error.status === 409) {
@@ -57,7 +57,8 @@ function stateOf({ data, error }: Look, ended: string | undefined): PaymentState
     return state === "voided" || state === "failed" ? state : "closed";
   }
   if (!data) return "absent";
-  return "payment" in data ? data.payment.status : data.status;
+  if ("payment" in data) return data.payment.status;
+  return data.status === "failed" && data.attempts_left > 0 ? "rejected" : data.status;
 }
 
 /** Whether an instant of the server has passed; told when it does. */

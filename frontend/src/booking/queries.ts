@@ -14,6 +14,7 @@ import {
   readStatus,
   startPayment,
 } from "../api/generated";
+import { keepToken } from "./access";
 import { settled } from "./steps";
 import { follow } from "./stream";
 
@@ -43,6 +44,7 @@ export const bookingQuery = ({ bookingId, token }: Opened) =>
     queryKey: ["booking", bookingId],
     queryFn: async ({ signal }): Promise<BookingRead> => {
       const { data } = await readBooking({ path: { booking_id: bookingId }, auth: token, signal, throwOnError: true });
+      keepToken(bookingId, token);
       return data;
     },
     // What the stream told is not undone by an answer that was under way.

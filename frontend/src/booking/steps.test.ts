@@ -21,6 +21,7 @@ test.each([
   [EXPIRED, "authorized", true, "processing"], // late, and the seats may still be free
   [EXPIRED, "failed", false, "declined"],
   [REFUSED, "failed", false, "declined"],
+  [REFUSED, "rejected", true, "rejected"],
   [REFUSED, "authorized", true, "processing"],
   [REFUSED, "voided", true, "seats_gone"],
   [REFUSED, "succeeded", true, "seats_gone"],

@@ -9,12 +9,16 @@ export type Step =
   | "time_over" // the hold is over, and booking is about to say so
   | "expired"
   | "declined" // too many declines ended it
+  | "rejected" // it ended although its buyer had tries left: a person or the provider refused it
   | "seats_gone"
   | "confirmed"
   | "cancelled";
 
-/** What is known of the payment: its status, `closed` where it can neither be paid nor shown, `absent` while nobody has said anything. */
-export type PaymentState = string | "closed" | "absent";
+/**
+ * What is known of the payment: its status, `rejected` of a failed one that had tries left, `closed` where it can neither be paid nor shown,
+ * `absent` while nobody has said anything.
+ */
+export type PaymentState = string | "rejected" | "closed" | "absent";
 
 const COMING = new Set(["processing", "authorized", "capturing", "succeeded"]);
 
@@ -34,6 +38,7 @@ export function stepOf(
       if (COMING.has(payment)) return payment === "succeeded" ? "seats_gone" : "processing";
       if (payment === "in_review") return "in_review";
       if (payment === "failed") return "declined";
+      if (payment === "rejected") return payment;
       return payment === "voided" && booking.payment_id ? "seats_gone" : "expired";
     case "pending_payment":
       if (COMING.has(payment)) return "processing";

@@ -176,6 +176,9 @@ export const de: Texts = {
     declined: "Die Zahlung wurde zu oft abgelehnt",
     declinedText:
       "Zum Schutz Ihrer Karte haben wir hier aufgehört, und die Plätze sind wieder frei. Sie können neu buchen, am besten mit einer anderen Karte.",
+    rejected: "Die Zahlung wurde nicht angenommen",
+    rejectedText:
+      "Sie hat eine Prüfung nicht bestanden, bei uns oder unserem Zahlungsdienst, und die Plätze sind wieder frei. Sie können neu buchen, am besten mit einer anderen Karte.",
     seatsGone: "Die Plätze waren vergeben, und Ihnen wird nichts berechnet",
     seatsGoneText:
       "Ihre Zahlung kam nach Ablauf der Zeit, und andere hatten die Plätze schon genommen. Wir haben Ihre Zahlung sofort freigegeben.",

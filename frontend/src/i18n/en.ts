@@ -165,6 +165,9 @@ export const en = {
     declined: "The payment was refused too often",
     declinedText:
       "To protect your card we stopped here, and the seats were given free. You can book again, best with another card.",
+    rejected: "The payment was not accepted",
+    rejectedText:
+      "It did not pass a check, by us or by our payment provider, and the seats were given free. You can book again, best with another card.",
     seatsGone: "The seats were gone, and you are not charged",
     seatsGoneText:
       "Your payment came after the time for it, and others had taken the seats by then. We let your payment go at once.",

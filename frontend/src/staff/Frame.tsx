@@ -3,11 +3,12 @@ import { useDisclosure } from "@mantine/hooks";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "react-router";
 import { PLACES } from "./places";
-import { signOut } from "./session";
 import { may, useWho } from "./who";
 
+type Props = { onSignOut: () => void; children: ReactNode };
+
 /** Navigation, who is signed in, and a place. */
-export function Frame({ children }: { children: ReactNode }) {
+export function Frame({ onSignOut, children }: Props) {
   const [opened, { toggle, close }] = useDisclosure();
   const { pathname } = useLocation();
   const who = useWho();
@@ -28,7 +29,7 @@ export function Frame({ children }: { children: ReactNode }) {
               {who.name}
             </Text>
             <Badge variant="light">{who.role}</Badge>
-            <UnstyledButton onClick={signOut} fz="sm" td="underline">
+            <UnstyledButton onClick={onSignOut} fz="sm" td="underline">
               Sign out
             </UnstyledButton>
           </Group>

@@ -3,23 +3,25 @@ import "@mantine/charts/styles.layer.css";
 import "@mantine/dates/styles.layer.css";
 import "./layout/contrast.css";
 import { Alert, Button, Center, Loader, Stack } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import i18next from "i18next";
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { Route, Routes, useLocation, useNavigate } from "react-router";
 import { type Config, configQuery } from "../config";
 import { Loaded } from "../layout/Loaded";
 import { Nothing } from "../layout/Nothing";
 import { Frame } from "./Frame";
 import { PLACES } from "./places";
-import { kept, type Session, signedIn, signIn, use } from "./session";
+import { SignedOut } from "./SignedOut";
+import { HandOver, SignInAgain } from "./SignInAgain";
+import { AGAIN, isOver, kept, type Session, SIGNED_OUT, signedIn, signIn, signOut, use } from "./session";
 import { SessionContext } from "./who";
 
 /** The dashboard, with its code and styles: loaded by those who open /staff. */
 export function Component() {
   useEnglish();
   const config = useQuery(configQuery);
-  return <Loaded query={config}>{(found) => <Door config={found} />}</Loaded>;
+  return <Loaded query={config}>{(found) => <Entrance config={found} />}</Loaded>;
 }
 
 /** The dashboard speaks English, whatever its reader chose for the booking pages; so do its amounts and dates. */
@@ -35,9 +37,16 @@ function useEnglish(): void {
   }, []);
 }
 
+function Entrance({ config }: { config: Config }) {
+  const { pathname } = useLocation();
+  return pathname === SIGNED_OUT ? <SignedOut config={config} /> : <Door config={config} />;
+}
+
 /** Lets in who is signed in and sends everybody else to the issuer; there and back, to the address that was asked for. */
 function Door({ config }: { config: Config }) {
   const [session, setSession] = useState<Session | null>(kept);
+  const over = useOver(session);
+  const queries = useQueryClient();
   const [refusal, setRefusal] = useState<string | null>(null);
   const { pathname, search } = useLocation();
   const navigate = useNavigate();
@@ -54,11 +63,14 @@ function Door({ config }: { config: Config }) {
     entering.catch((error: Error) => setRefusal(error.message));
   }, [session, back, config, pathname, search, navigate]);
 
-  useEffect(() => {
-    if (!session) return;
-    const ending = setTimeout(() => setSession(null), session.endsAt - Date.now());
-    return () => clearTimeout(ending);
-  }, [session]);
+  const takeOver = useCallback(
+    (next: Session) => {
+      use(next);
+      setSession(next);
+      queries.invalidateQueries();
+    },
+    [queries],
+  );
 
   if (refusal) return <Refused sentence={refusal} again={() => window.location.assign("/staff")} />;
   if (!session || back) {
@@ -68,10 +80,11 @@ function Door({ config }: { config: Config }) {
       </Center>
     );
   }
+  if (pathname === AGAIN) return <HandOver session={session} />;
   use(session);
   return (
     <SessionContext value={session}>
-      <Frame>
+      <Frame onSignOut={() => signOut(config, session)}>
         <Routes>
           {PLACES.map(({ path, Page }) => (
             <Route key={path} path={path} element={<Page />} />
@@ -79,8 +92,22 @@ function Door({ config }: { config: Config }) {
           <Route path="*" element={<Nothing />} />
         </Routes>
       </Frame>
+      {over && <SignInAgain who={session} onSession={takeOver} />}
     </SessionContext>
   );
+}
+
+/** Whether a session has ended. Looked at by the clock: a timer stands still while a laptop sleeps. */
+function useOver(session: Session | null): boolean {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    if (!session) return;
+    const look = () => setOver(isOver(session));
+    look();
+    const looking = setInterval(look, 1_000);
+    return () => clearInterval(looking);
+  }, [session]);
+  return over;
 }
 
 function Refused({ sentence, again }: { sentence: string; again: () => void }) {

@@ -7,11 +7,15 @@ export const ROLES = ["viewer", "refunder", "manager"] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Somebody who is signed in, in this tab, until the access token ends. `subject` is how the services name them. */
-export type Session = { token: string; subject: string; name: string; role: Role; endsAt: number };
+export type Session = { token: string; idToken: string; subject: string; name: string; role: Role; endsAt: number };
 
 const KEPT = "staff-session";
 const ASKED = "staff-sign-in";
+const LEFT = "staff-signed-out"; // of the whole browser: who comes next is asked who they are, in whichever tab
 const CALLBACK = "/staff/signed-in";
+/** Where another tab signs in for one whose session has ended. */
+export const AGAIN = "/staff/sign-in-again";
+export const SIGNED_OUT = "/staff/signed-out";
 
 /** Where the sign-in began, kept while the browser is at the issuer. */
 type Asked = { verifier: string; state: string; nonce: string; from: string };
@@ -19,18 +23,35 @@ type Asked = { verifier: string; state: string; nonce: string; from: string };
 export function kept(): Session | null {
   const text = sessionStorage.getItem(KEPT);
   const session = text ? (JSON.parse(text) as Session) : null;
-  return session && session.endsAt > Date.now() ? session : null;
+  return session && !isOver(session) ? session : null;
 }
 
-/** From here on every request to the API is the session's. */
+export const isOver = (session: Session) => session.endsAt <= Date.now();
+
+const waiting: ((token: string) => void)[] = [];
+
+/** From here on every request to the API is the session's. Once that has ended they wait for the next one: none is lost. */
 export function use(session: Session): void {
   sessionStorage.setItem(KEPT, JSON.stringify(session));
-  client.setConfig({ auth: () => session.token });
+  const next = () => new Promise<string>((resolve) => waiting.push(resolve));
+  client.setConfig({ auth: () => (isOver(session) ? next() : session.token) });
+  if (!isOver(session)) for (const go of waiting.splice(0)) go(session.token);
 }
 
-export function signOut(): void {
+/** Ends the session here and, where the issuer has a way, there (OpenID Connect RP-Initiated Logout 1.0). */
+export async function signOut(config: Config, session: Session): Promise<void> {
   sessionStorage.removeItem(KEPT);
-  window.location.assign("/staff");
+  localStorage.setItem(LEFT, "1");
+  const { origin } = window.location;
+  const server = await discovered(config).catch(() => null); // away: at least nobody is signed in here
+  const after = new URL(SIGNED_OUT, origin);
+  const address = new URL(server?.end_session_endpoint ?? after);
+  if (server?.end_session_endpoint) {
+    address.searchParams.set("id_token_hint", session.idToken);
+    address.searchParams.set("client_id", config.oidc_client_id);
+    address.searchParams.set("post_logout_redirect_uri", after.toString());
+  }
+  window.location.assign(address);
 }
 
 /** Leaves for the issuer's page: the authorization code flow with PKCE (RFC 7636). */
@@ -53,6 +74,7 @@ export async function signIn(config: Config, from: string): Promise<void> {
     code_challenge_method: "S256",
     state: asked.state,
     nonce: asked.nonce,
+    ...(localStorage.getItem(LEFT) && { prompt: "login" }),
   }).toString();
   window.location.assign(address);
 }
@@ -83,8 +105,10 @@ async function redeem(config: Config): Promise<string> {
   );
   const tokens = await oauth.processAuthorizationCodeResponse(server, client, answer, { expectedNonce: asked.nonce });
   const claims = oauth.getValidatedIdTokenClaims(tokens);
+  localStorage.removeItem(LEFT);
   use({
     token: tokens.access_token,
+    idToken: tokens.id_token ?? "",
     subject: String(claims?.sub ?? ""),
     name: String(claims?.preferred_username ?? claims?.sub ?? ""),
     role: highestRole(tokens.access_token),

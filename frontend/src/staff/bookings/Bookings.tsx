@@ -2,7 +2,8 @@ import { Anchor, Group } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import type { BookingSummary, ListBookingsData, Status } from "../../api/generated";
-import { listBookingsInfiniteOptions, listEventsOptions } from "../../api/generated/@tanstack/react-query.gen";
+import { listBookingsInfiniteOptions } from "../../api/generated/@tanstack/react-query.gen";
+import { choicesQuery } from "../events/choices";
 import { Amount } from "../layout/Amount";
 import { Csv } from "../layout/Csv";
 import { every, Filter, Search, useFilters } from "../layout/filters";
@@ -36,7 +37,7 @@ const COLUMNS: Column<BookingSummary>[] = [
 
 export function Bookings() {
   const [filters, narrow] = useFilters("q", "status", "event_id");
-  const events = useQuery(listEventsOptions({ query: { ended: true, limit: 100 } }));
+  const events = useQuery(choicesQuery);
   const query = filters as ListBookingsData["query"];
   const bookings = useInfiniteQuery({ ...listBookingsInfiniteOptions({ query }), ...BY_CURSOR });
   const narrowed = Object.keys(filters).length > 0;
@@ -53,7 +54,7 @@ export function Bookings() {
           label="Event"
           value={filters.event_id}
           onChange={(value) => narrow("event_id", value)}
-          of={(events.data?.items ?? []).map(({ id, name, starts_at, timezone }) => ({
+          of={(events.data ?? []).map(({ id, name, starts_at, timezone }) => ({
             value: id,
             label: `${name}, ${short(starts_at, timezone)}`,
           }))}

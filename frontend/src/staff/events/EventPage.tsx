@@ -113,7 +113,7 @@ function Actions({ event }: { event: EventRead }) {
         </Button>
       )}
       {open && event.status === "draft" && <Publish event={event} />}
-      {open && (
+      {open && event.status === "on_sale" && (
         <Button size="xs" color="red" variant="light" onClick={() => setCancelling(true)}>
           Cancel event
         </Button>

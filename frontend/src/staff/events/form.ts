@@ -113,12 +113,15 @@ export function toChange(typed: Typed, event: EventRead): EventChange {
     const now = ticketType(type, event.currency);
     if (!type.id) return [now];
     const known = event.ticket_types.find(({ id }) => id === type.id);
-    if (known?.price.amount_minor === now.price_minor && known.capacity === now.capacity) return [];
-    return [{ id: type.id, price_minor: now.price_minor, capacity: now.capacity }];
+    const changed = {
+      ...(now.price_minor !== known?.price.amount_minor && { price_minor: now.price_minor }),
+      ...(now.capacity !== known?.capacity && { capacity: now.capacity }),
+    };
+    return Object.keys(changed).length ? [{ id: type.id, ...changed }] : [];
   });
   return {
     ...Object.fromEntries(facts.map((field) => [field, typed[field]])),
-    ...(typed.description !== before.description && { description: typed.description.trim() || null }),
+    ...(typed.description !== before.description && { description: typed.description.trim() }),
     ticket_types: types,
   };
 }
