@@ -22,7 +22,7 @@ from payment import metrics
 from payment.changes import Change
 from payment.domain import Release, Status, Trigger, Wish
 from payment.fraud import ReviewKind, ReviewStatus, unacceptable
-from payment.intents import tell_authorized
+from payment.intents import doubt_again, tell_authorized
 from payment.models import Payment, Review, locked_payment
 from payment.schemas import ReviewPage, ReviewRead, shown_review
 
@@ -44,6 +44,7 @@ async def approve(tx: Transaction, sealer: Sealer, staff: Principal, payment_id:
         change.set(checks=0)
         tell_authorized(change)
         change.schedule_check()
+        doubt_again(change, review)
     else:
         if never := unacceptable(review.reasons):
             raise Conflict(
@@ -130,7 +131,8 @@ async def _close(change: Change, review: Review, status: ReviewStatus, by: str, 
     for name, value in values.items():
         setattr(review, name, value)
     reviews = table(Review)
-    change.alongside(update(reviews).where(reviews.c.id == review.id).values(values))
+    # Before all else: with the same change another review may be opened.
+    change.beforehand(update(reviews).where(reviews.c.id == review.id).values(values))
     change.tx.after_commit(metrics.REVIEWS.labels(review.kind, status).inc)
 
 
