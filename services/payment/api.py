@@ -126,29 +126,28 @@ async def list_disputes(
 @router.get("/payment-reviews")
 async def list_payment_reviews(
     tx: Tx,
+    sealer: Seals,
     _: Staff,
     status: ReviewStatus | None = None,
     cursor: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
 ) -> ReviewPage:
     """Payments that a person looks at or has looked at, newest first."""
-    return await reviews.list_reviews(tx, status, cursor, limit)
+    return await reviews.list_reviews(tx, sealer, status, cursor, limit)
 
 
 @router.post("/payment-reviews/{payment_id}/approve")
 async def approve_payment_review(
-    payment_id: UUID, asker: Refunder, sealer: Seals, tx: Tx, body: Decision | None = None
+    payment_id: UUID, body: Decision, asker: Refunder, sealer: Seals, tx: Tx
 ) -> ReviewRead:
     """Lets the payment go on, as any authorization that comes late does."""
-    return await reviews.approve(tx, sealer, asker, payment_id, body.note if body else None)
+    return await reviews.approve(tx, sealer, asker, payment_id, body)
 
 
 @router.post("/payment-reviews/{payment_id}/reject")
-async def reject_payment_review(
-    payment_id: UUID, asker: Refunder, sealer: Seals, tx: Tx, body: Decision | None = None
-) -> ReviewRead:
+async def reject_payment_review(payment_id: UUID, body: Decision, asker: Refunder, sealer: Seals, tx: Tx) -> ReviewRead:
     """Ends the payment: the buyer is not charged, or gets back in full what was captured."""
-    return await reviews.reject(tx, sealer, asker, payment_id, body.note if body else None)
+    return await reviews.reject(tx, sealer, asker, payment_id, body)
 
 
 @router.get("/analytics/payments")

@@ -70,6 +70,10 @@ class Change:
         """A statement that is run together with the payment's own."""
         self._alongside.append(statement)
 
+    def beforehand(self, statement: Update) -> None:
+        """A statement that is run before the payment's own."""
+        self._before.append(statement)
+
     def open_attempt(self, operation: Operation, *, sent: bool, refund_id: UUID | None = None) -> Attempt:
         """A new attempt with a new key. `sent`: it is on its way as soon as this is committed."""
         attempt = Attempt(
@@ -96,7 +100,7 @@ class Change:
     def close_attempt(self, attempt_id: UUID, outcome: Outcome, code: str | None = None) -> None:
         """The attempt has ended: its key is never used again. Written first, since the next one may be opened with the same change."""
         attempts = table(Attempt)
-        self._before.append(
+        self.beforehand(
             update(attempts)
             .where(attempts.c.id == attempt_id, attempts.c.closed_at.is_(None))
             .values(outcome=outcome, code=code, closed_at=self.tx.now)

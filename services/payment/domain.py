@@ -134,7 +134,8 @@ _ROWS: Mapping[Status, Mapping[Trigger, Status]] = {
 TRANSITIONS: Mapping[tuple[Status, Trigger], Status] = MappingProxyType(
     {(status, trigger): target for status, row in _ROWS.items() for trigger, target in row.items()}
 )
-AT_REST = frozenset({Status.SUCCEEDED, Status.VOIDED, Status.FAILED, Status.IN_REVIEW})
+FINAL = frozenset({Status.SUCCEEDED, Status.VOIDED, Status.FAILED})
+AT_REST = FINAL | {Status.IN_REVIEW}
 """Nothing is done about these any more, or not before a person has decided."""
 CONFIRMABLE = frozenset(
     {Status.CREATED, Status.REQUIRES_PAYMENT_METHOD, Status.REQUIRES_ACTION, Status.PROCESSING, Status.UNKNOWN}

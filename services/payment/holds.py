@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chassis.db import Transaction, table
-from sqlalchemy import func, or_, select
+from sqlalchemy import false, func, or_, select
 
 from payment.changes import Change
 from payment.domain import YIELDING, Fact, Wish
@@ -31,7 +31,8 @@ def _is_new_authorization(payment: Payment, view: IntentView) -> bool:
 
 async def _signs(tx: Transaction, payment: Payment, view: IntentView) -> Signs:
     declines = table(Decline)
-    of_booking, of_card = declines.c.payment_id == payment.id, declines.c.card == view.card
+    of_booking = declines.c.payment_id == payment.id
+    of_card = declines.c.card == view.card if view.card is not None else false()
     found = await tx.execute(
         select(func.count().filter(of_card), func.count().filter(of_booking)).where(
             or_(of_card, of_booking), declines.c.at > tx.now - DECLINES_WITHIN

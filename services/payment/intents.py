@@ -16,7 +16,8 @@ from contracts.payment import (
     PaymentSucceeded,
     PaymentVoided,
 )
-from sqlalchemy import insert
+from sqlalchemy import insert, literal, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from payment import ledger, metrics
 from payment.changes import Change
@@ -40,6 +41,9 @@ from payment.gateways import SYSTEM, DeclineKind, Gateway, IntentView
 from payment.models import REFUND_CHECKS, REVIEW_REJECTED, Attempt, Decline, Operation, Payment, Refund, Review
 
 log = structlog.get_logger(__name__)
+
+DOUBTS = "doubts"
+"""Name, in what a person is shown of a held payment, of what was doubted meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,30 @@ def quarantine(change: Change, doubts: list[str], view: IntentView) -> None:
     change.set(review_reason=", ".join(doubts))
     if change.move(Trigger.DOUBTED):
         _open_review(change, ReviewKind.DOUBTED, doubts, _shown(view))
+    elif payment.status is Status.IN_REVIEW:
+        _add_to_held(change, doubts, view)
     change.check_in(None)
+
+
+def _add_to_held(change: Change, doubts: list[str], view: IntentView) -> None:
+    """What is doubted while a rule holds the payment is shown with that, and has its own review once that is approved."""
+    reviews = table(Review)
+    seen = literal({DOUBTS: ", ".join(doubts), **_shown(view)}, JSONB)
+    is_held = (reviews.c.status == ReviewStatus.OPEN, reviews.c.kind == ReviewKind.HELD)
+    change.alongside(
+        update(reviews)
+        .where(reviews.c.payment_id == change.payment.id, *is_held)
+        .values(detail=reviews.c.detail.concat(seen))
+    )
+
+
+def doubt_again(change: Change, held: Review) -> None:
+    """Opens the review of what was doubted while a rule held the payment, if anything was."""
+    if doubts := held.detail.get(DOUBTS):
+        change.move(Trigger.DOUBTED)
+        change.set(review_reason=doubts)
+        _open_review(change, ReviewKind.DOUBTED, doubts.split(", "), held.detail)
+        change.check_in(None)
 
 
 def _shown(view: IntentView) -> dict[str, int | str | bool | None]:

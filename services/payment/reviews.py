@@ -20,11 +20,11 @@ from sqlmodel import col
 
 from payment import metrics
 from payment.changes import Change
-from payment.domain import Release, Status, Trigger, Wish
+from payment.domain import Release, Trigger, Wish
 from payment.fraud import ReviewKind, ReviewStatus, unacceptable
-from payment.intents import tell_authorized
+from payment.intents import doubt_again, tell_authorized
 from payment.models import Payment, Review, locked_payment
-from payment.schemas import ReviewPage, ReviewRead, shown_review
+from payment.schemas import Decision, ReviewPage, ReviewRead, shown_review
 
 log = structlog.get_logger(__name__)
 
@@ -33,17 +33,18 @@ BY_BOOKING = "booking"
 """Who decided where the booking was cancelled while a person was to look at its payment."""
 
 
-async def approve(tx: Transaction, sealer: Sealer, staff: Principal, payment_id: UUID, note: str | None) -> ReviewRead:
+async def approve(tx: Transaction, sealer: Sealer, staff: Principal, payment_id: UUID, asked: Decision) -> ReviewRead:
     """Lets a payment go on: a held one to booking, which says whether there are seats; a doubted one to another look at the provider.
 
-    Raises NotFound, Conflict where it was decided before, or where the amount, the mode or the object itself is doubted.
+    Raises NotFound, Conflict where this review was decided before, or where the amount, the mode or the object itself is doubted.
     """
-    change, review = await _open(tx, payment_id)
+    change, review = await _open(tx, payment_id, asked.review_id)
     if review.kind is ReviewKind.HELD:
         change.move(Trigger.CLEARED)
         change.set(checks=0)
         tell_authorized(change)
         change.schedule_check()
+        doubt_again(change, review)
     else:
         if never := unacceptable(review.reasons):
             raise Conflict(
@@ -53,17 +54,17 @@ async def approve(tx: Transaction, sealer: Sealer, staff: Principal, payment_id:
         change.move(Trigger.ACCEPTED)
         change.set(accepted_doubts=sorted({*change.payment.accepted_doubts, *review.reasons}), checks=0)
         change.check_soon()
-    return await _decide(change, review, ReviewStatus.APPROVED, staff.subject, note and sealer.seal(note, SEALED_NOTE))
+    return await _decide(change, review, ReviewStatus.APPROVED, staff.subject, sealer=sealer, note=asked.note)
 
 
-async def reject(tx: Transaction, sealer: Sealer, staff: Principal, payment_id: UUID, note: str | None) -> ReviewRead:
+async def reject(tx: Transaction, sealer: Sealer, staff: Principal, payment_id: UUID, asked: Decision) -> ReviewRead:
     """Lets a payment end: it is voided, or, where the provider shows that it was captured, given back in full.
 
-    Raises NotFound, Conflict where it was decided before.
+    Raises NotFound, Conflict where this review was decided before.
     """
-    change, review = await _open(tx, payment_id)
+    change, review = await _open(tx, payment_id, asked.review_id)
     let_go(change, Release.REVIEW_REJECTED)
-    return await _decide(change, review, ReviewStatus.REJECTED, staff.subject, note and sealer.seal(note, SEALED_NOTE))
+    return await _decide(change, review, ReviewStatus.REJECTED, staff.subject, sealer=sealer, note=asked.note)
 
 
 async def end_held(change: Change) -> None:
@@ -82,16 +83,15 @@ def let_go(change: Change, reason: Release) -> None:
     change.check_soon()
 
 
-async def _open(tx: Transaction, payment_id: UUID) -> tuple[Change, Review]:
+async def _open(tx: Transaction, payment_id: UUID, review_id: UUID) -> tuple[Change, Review]:
     payment = await locked_payment(tx, payment_id)
     if payment is None:
         raise NotFound("payment review")
-    review = await _open_review(tx, payment_id)
-    if review is None or payment.status is not Status.IN_REVIEW:
-        last = await _last_review(tx, payment_id)
-        if last is None:
-            raise NotFound("payment review")
-        raise Conflict(f"This review is {last.status} already.", state=last.status)
+    review = await tx.get(Review, review_id)
+    if review is None or review.payment_id != payment_id:
+        raise NotFound("payment review")
+    if review.status is not ReviewStatus.OPEN:
+        raise Conflict(f"This review is {review.status} already.", state=review.status)
     return Change(tx, payment), review
 
 
@@ -100,14 +100,11 @@ async def _open_review(tx: Transaction, payment_id: UUID) -> Review | None:
     return (await tx.scalars(query)).one_or_none()
 
 
-async def _last_review(tx: Transaction, payment_id: UUID) -> Review | None:
-    query = select(Review).where(col(Review.payment_id) == payment_id).order_by(col(Review.id).desc()).limit(1)
-    return (await tx.scalars(query)).one_or_none()
-
-
-async def _decide(change: Change, review: Review, status: ReviewStatus, by: str, note: str | None) -> ReviewRead:
+async def _decide(
+    change: Change, review: Review, status: ReviewStatus, by: str, *, sealer: Sealer, note: str | None
+) -> ReviewRead:
     payment = change.payment
-    await _close(change, review, status, by, note)
+    await _close(change, review, status, by, note and sealer.seal(note, SEALED_NOTE))
     await change.save()
     await audit.record(
         change.tx,
@@ -122,7 +119,7 @@ async def _decide(change: Change, review: Review, status: ReviewStatus, by: str,
             "has_note": note is not None,
         },
     )
-    return shown_review(review, payment)
+    return shown_review(review, payment, note)
 
 
 async def _close(change: Change, review: Review, status: ReviewStatus, by: str, note: str | None) -> None:
@@ -130,11 +127,14 @@ async def _close(change: Change, review: Review, status: ReviewStatus, by: str, 
     for name, value in values.items():
         setattr(review, name, value)
     reviews = table(Review)
-    change.alongside(update(reviews).where(reviews.c.id == review.id).values(values))
+    # Before all else: with the same change another review may be opened.
+    change.beforehand(update(reviews).where(reviews.c.id == review.id).values(values))
     change.tx.after_commit(metrics.REVIEWS.labels(review.kind, status).inc)
 
 
-async def list_reviews(tx: Transaction, status: ReviewStatus | None, cursor: UUID | None, limit: int) -> ReviewPage:
+async def list_reviews(
+    tx: Transaction, sealer: Sealer, status: ReviewStatus | None, cursor: UUID | None, limit: int
+) -> ReviewPage:
     """Newest first."""
     query = (
         select(Review, Payment)
@@ -147,6 +147,10 @@ async def list_reviews(tx: Transaction, status: ReviewStatus | None, cursor: UUI
     if cursor is not None:
         query = query.where(col(Review.id) < cursor)
     found: Sequence[Any] = (await tx.execute(query)).all()
-    items = [shown_review(review, payment) for review, payment in found[:limit]]
+    items = [shown_review(review, payment, _note_of(review, sealer)) for review, payment in found[:limit]]
     next_cursor = found[limit - 1][0].id if len(found) > limit else None
     return ReviewPage(items=items, next_cursor=next_cursor)
+
+
+def _note_of(review: Review, sealer: Sealer) -> str | None:
+    return None if review.note is None else sealer.unseal(review.note, SEALED_NOTE)

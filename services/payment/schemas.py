@@ -98,10 +98,11 @@ class DisputePage(BaseModel):
 
 
 class Decision(BaseModel):
-    """A word about a decision, for colleagues only; kept sealed."""
+    """Which of the payment's reviews is decided, and a word about it for colleagues only; kept sealed."""
 
     model_config = ConfigDict(extra="forbid")
 
+    review_id: UUID
     note: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
 
 
@@ -120,6 +121,7 @@ class ReviewRead(BaseModel):
     status: ReviewStatus
     decided_by: str | None
     decided_at: datetime | None
+    note: str | None
 
 
 class ReviewPage(BaseModel):
@@ -227,13 +229,14 @@ def shown_dispute(dispute: Dispute) -> DisputeRead:
     return DisputeRead(amount=amount, **dispute.model_dump(include=DisputeRead.model_fields.keys() - {"amount"}))
 
 
-def shown_review(review: Review, payment: Payment) -> ReviewRead:
-    """A row as staff see it, with its payment's amount."""
+def shown_review(review: Review, payment: Payment, note: str | None) -> ReviewRead:
+    """A row as staff see it, with its payment's amount and the note unsealed."""
     return ReviewRead(
         amount=AmountRead(amount_minor=payment.amount_minor, currency=payment.currency),
         booking_id=payment.booking_id,
         method=_method_of(payment),
         reason=", ".join(review.reasons),
+        note=note,
         **review.model_dump(
             include={"id", "payment_id", "kind", "detail", "opened_at", "status", "decided_by", "decided_at"}
         ),

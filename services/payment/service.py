@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from payment import reviews
 from payment.advance import record_not_run, record_refusal, record_silence
 from payment.changes import Change
-from payment.domain import AT_REST, CONFIRMABLE, Release, Status, Step, Wish, next_step
+from payment.domain import CONFIRMABLE, FINAL, Release, Status, Step, Wish, next_step
 from payment.fraud import DEFAULT, Rules
 from payment.gateways import Gateway, GatewayError, IntentView, NotRun, Order, Refused
 from payment.holds import apply_look
@@ -88,11 +88,12 @@ async def capture_payment(tx: Transaction, event: SeatsSecured) -> None:
     if change is None:
         return
     payment = change.payment
-    if payment.status not in AT_REST:
+    if _heeds_booking(payment):
         change.set(wish=Wish.CAPTURE, release_reason=None, checks=0)
         if payment.status is Status.AUTHORIZED:
             start_capture(change)
-        change.check_soon()
+        if payment.status is not Status.IN_REVIEW:
+            change.check_soon()
     await change.save()
 
 
@@ -104,17 +105,23 @@ async def release_payment(tx: Transaction, event: Event, booking_id: UUID, reaso
     payment = change.payment
     # Booking is still to say whether an authorized payment gets seats after all.
     is_booking_asked = reason is Release.BOOKING_EXPIRED and payment.authorized_at is not None
-    if payment.status not in AT_REST and not is_booking_asked:
+    if _heeds_booking(payment) and not is_booking_asked:
         change.set(wish=Wish.RELEASE, release_reason=reason, checks=0)
         may_exist = payment.provider_ref is None and await _may_exist(tx, payment.id)
         has_intent = payment.provider_ref is not None
-        if next_step(payment.status, payment.wish, has_intent=has_intent, may_exist=may_exist) is Step.LET_GO:
+        step = next_step(payment.status, payment.wish, has_intent=has_intent, may_exist=may_exist)
+        if payment.status is Status.IN_REVIEW and reason is Release.BOOKING_CANCELLED:
+            await reviews.end_held(change)
+        elif step is Step.LET_GO:
             let_go(change)
-        else:
+        elif step is not Step.REST:
             change.check_soon()
-    elif payment.status is Status.IN_REVIEW and reason is Release.BOOKING_CANCELLED:
-        await reviews.end_held(change)
     await change.save()
+
+
+def _heeds_booking(payment: Payment) -> bool:
+    """A rejection stands, whatever booking says later. What it says during a review is kept until a person has decided."""
+    return payment.status not in FINAL and payment.release_reason is not Release.REVIEW_REJECTED
 
 
 async def _newer(tx: Transaction, event: Event, booking_id: UUID) -> Change | None:

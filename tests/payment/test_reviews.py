@@ -113,8 +113,10 @@ async def held(shop: Shop, rules: Rules = EVERY_PAYMENT) -> Payment:
 
 
 async def decide(shop: Shop, payment: Payment, word: str, role: str = "refunder", **body: str) -> httpx2.Response:
+    """Of the payment's newest review, unless another is named."""
     path = f"/payment-reviews/{payment.id}/{word}"
-    return await shop.service.client.post(path, json=body or None, headers=shop.service.staff(role, "staff-7"))
+    body = {"review_id": (await reviews_of(shop, payment))[0]["id"]} | body
+    return await shop.service.client.post(path, json=body, headers=shop.service.staff(role, "staff-7"))
 
 
 async def reviews_of(shop: Shop, payment: Payment, **query: str) -> list[dict[str, Any]]:
@@ -169,10 +171,23 @@ async def test_who_may_decide_and_what_is_kept_of_it(still_shop: Shop) -> None:
     assert (
         await client.get("/payment-reviews", headers=still_shop.service.holder(payment.booking_id))
     ).status_code == 403
-    unknown = await client.post(
-        f"/payment-reviews/{payment.booking_id}/approve", headers=still_shop.service.staff("manager")
+    [open_one] = await reviews_of(still_shop, payment, status="open")
+    other = await held(still_shop)
+    for payment_id, review_id in [
+        (payment.booking_id, open_one["id"]),
+        (other.id, open_one["id"]),
+        (payment.id, other.id),
+    ]:
+        unknown = await client.post(
+            f"/payment-reviews/{payment_id}/approve",
+            json={"review_id": str(review_id)},
+            headers=still_shop.service.staff("manager"),
+        )
+        assert unknown.status_code == 404
+    nameless = await client.post(
+        f"/payment-reviews/{payment.id}/approve", json={}, headers=still_shop.service.staff("manager")
     )
-    assert unknown.status_code == 404
+    assert (nameless.status_code, "review_id" in nameless.text) == (422, True)
     assert (await decide(still_shop, payment, "approve", nonsense="x")).status_code == 422
     assert (await decide(still_shop, payment, "approve", note="Ada is known")).status_code == 200
     assert (await decide(still_shop, payment, "approve")).json()["state"] == "approved"
@@ -183,6 +198,8 @@ async def test_who_may_decide_and_what_is_kept_of_it(still_shop: Shop) -> None:
     assert [(row.actor, row.action, row.reason) for row in rows] == [("staff-7", "payment_review.approve", "amount")]
     assert review.note is not None
     assert "Ada" not in review.note
+    [shown] = await reviews_of(still_shop, payment, status="approved")
+    assert shown["note"] == "Ada is known"
 
 
 async def test_a_hold_that_ends_meanwhile_is_no_end_of_the_review(still_shop: Shop) -> None:

@@ -38,6 +38,7 @@ const COLUMNS: Column<ReviewRead>[] = [
 const DECIDED: Column<ReviewRead>[] = [
   { head: "Decided by", cell: ({ decided_by }) => decided_by },
   { head: "At", cell: ({ decided_at }) => decided_at && <When at={decided_at} />, wide: true },
+  { head: "Note", cell: ({ note }) => note },
 ];
 
 const EMPTY: Record<string, string> = {
@@ -79,7 +80,7 @@ function Decide({ review }: { review: ReviewRead }) {
   const decide = (verdict: typeof approvePaymentReview) => (key: string, fields: FormData) =>
     verdict({
       path: { payment_id: review.payment_id },
-      body: { note: String(fields.get("note")).trim() || null },
+      body: { review_id: review.id, note: String(fields.get("note")).trim() || null },
       headers: onceOnly(key),
       throwOnError: true,
     });

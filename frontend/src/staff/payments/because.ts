@@ -2,11 +2,13 @@ import type { ReviewRead } from "../../api/generated";
 import { money } from "../../format";
 import { words } from "../layout/StatusBadge";
 
+const doubted = (doubt: string) => `what the provider shows is not what was asked for: ${words(doubt)}`;
+
 /** Why a payment waits for a person, a sentence for each rule that it met or each thing about it that is doubted. */
 export function because({ kind, reason, detail, amount }: ReviewRead): string[] {
   const reasons = reason.split(", ");
   if (kind === "doubted") {
-    return reasons.map((doubt) => `what the provider shows is not what was asked for: ${words(doubt)}`);
+    return reasons.map(doubted);
   }
   const above = Number(detail.above_minor);
   const sentences: Record<string, string> = {
@@ -17,5 +19,6 @@ export function because({ kind, reason, detail, amount }: ReviewRead): string[] 
       ? "the provider has flagged it"
       : `the provider's risk level is ${detail.risk_level}`,
   };
-  return reasons.map((rule) => sentences[rule] ?? words(rule));
+  const doubts = detail.doubts ? String(detail.doubts).split(", ") : [];
+  return [...reasons.map((rule) => sentences[rule] ?? words(rule)), ...doubts.map(doubted)];
 }

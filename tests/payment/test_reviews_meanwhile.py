@@ -1,0 +1,139 @@
+"""What happens while a person looks at a payment, and after they have decided: booking's word is kept, and a rejection stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+from chassis.db import table
+from contracts.payment import PaymentAuthorized, PaymentFailed
+from payment.changes import Change
+from payment.fraud import Rules
+from payment.holds import apply_look
+from payment.models import Decline, Payment, locked_payment
+from sqlalchemy import insert
+
+from tests.payment.shop import Shop
+from tests.payment.test_reviews import decide, held, kinds_of, reviews_of
+
+
+async def doubted(shop: Shop, payment: Payment, **seen: object) -> Payment:
+    """The same with an object at the provider whose metadata is gone, for one look."""
+    await shop.standin.fault("payment_intents.retrieve", "mutate", replace=seen or {"metadata": {}})
+    await shop.sync(payment)
+    return await shop.payment(payment.booking_id)
+
+
+async def confirmed(shop: Shop) -> Payment:
+    """One of which only the provider knows yet that it is authorized."""
+    payment = await shop.started()
+    await shop.confirm(payment)
+    return payment
+
+
+async def settled(shop: Shop, payment: Payment) -> Payment:
+    """After as many steps as it takes."""
+    for _ in range(4):
+        payment = await shop.advance(payment)
+    return payment
+
+
+@pytest.mark.parametrize("said", ["secured", "refused", "cancelled", "expired"])
+async def test_a_rejection_stands_whatever_booking_says_later(still_shop: Shop, said: str) -> None:
+    payment = await (confirmed(still_shop) if said == "expired" else still_shop.authorized())
+    payment = await doubted(still_shop, payment)
+    assert payment.status == "in_review"
+    assert (await decide(still_shop, payment, "reject")).status_code == 200
+    match said:
+        case "secured":
+            await still_shop.secure_seats(payment)
+        case "refused":
+            await still_shop.refuse_seats(payment)
+        case "cancelled":
+            await still_shop.cancel(payment.booking_id)
+        case _:
+            await still_shop.expire(payment.booking_id)
+    before = await kinds_of(still_shop, payment)
+    payment = await settled(still_shop, payment)
+    assert (payment.status, payment.release_reason, payment.captured_minor) == ("failed", "review_rejected", 0)
+    assert payment.booking_version == 2
+    assert (await kinds_of(still_shop, payment))[len(before) :] == ["PaymentFailed"]
+    [failed] = await still_shop.told(payment, PaymentFailed)
+    assert failed.rejected_in_review
+    assert (await still_shop.gateway.fetch(str(payment.provider_ref))).captured.amount_minor == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "captured", "reason"),
+    [
+        ("secured", "succeeded", 5000, None),
+        ("refused", "voided", 0, "seats_unavailable"),
+        ("cancelled", "voided", 0, "booking_cancelled"),
+    ],
+)
+async def test_what_booking_says_during_a_review_is_done_once_it_is_approved(
+    still_shop: Shop, said: str, status: str, captured: int, reason: str | None
+) -> None:
+    payment = await doubted(still_shop, await still_shop.authorized())
+    match said:
+        case "secured":
+            await still_shop.secure_seats(payment)
+        case "refused":
+            await still_shop.refuse_seats(payment)
+        case _:
+            await still_shop.cancel(payment.booking_id)
+    payment = await settled(still_shop, payment)
+    assert (payment.status, len(await reviews_of(still_shop, payment, status="open"))) == ("in_review", 1)
+    assert (await still_shop.gateway.fetch(str(payment.provider_ref))).fact == "authorized"
+    assert (await decide(still_shop, payment, "approve")).status_code == 200
+    payment = await settled(still_shop, payment)
+    assert (payment.status, payment.captured_minor, payment.release_reason) == (status, captured, reason)
+
+
+async def test_a_hold_that_ends_before_a_doubted_payment_is_authorized_yields_to_it(still_shop: Shop) -> None:
+    """Approved, booking is asked for seats after all; not confirmed by the buyer, it is let go."""
+    payment = await doubted(still_shop, await confirmed(still_shop))
+    unpaid = await doubted(still_shop, await still_shop.started())
+    for each in (payment, unpaid):
+        await still_shop.expire(each.booking_id)
+        assert (await decide(still_shop, each, "approve")).status_code == 200
+    payment, unpaid = await settled(still_shop, payment), await settled(still_shop, unpaid)
+    assert (payment.status, payment.wish, payment.release_reason) == ("authorized", "collect", None)
+    assert len(await still_shop.told(payment, PaymentAuthorized)) == 1
+    assert (unpaid.status, unpaid.release_reason) == ("voided", "booking_expired")
+
+
+async def test_what_is_doubted_of_a_held_payment_has_a_review_of_its_own(still_shop: Shop) -> None:
+    """Seats secured meanwhile charge nobody before that one is approved as well."""
+    payment = await held(still_shop)
+    payment = await doubted(still_shop, payment, amount=4000)
+    [first] = await reviews_of(still_shop, payment, status="open")
+    assert (first["kind"], first["reason"], first["detail"]["doubts"]) == ("held", "amount", "amount")
+    assert (first["detail"]["above_minor"], first["detail"]["provider_amount_minor"]) == (0, 4000)
+    assert (await decide(still_shop, payment, "approve")).status_code == 200
+    [second] = await reviews_of(still_shop, payment, status="open")
+    assert (second["kind"], second["reason"]) == ("doubted", "amount")
+    assert await kinds_of(still_shop, payment) == ["PaymentHeldForReview", "PaymentAuthorized", "PaymentHeldForReview"]
+    await still_shop.secure_seats(payment)
+    payment = await settled(still_shop, payment)
+    assert (payment.status, payment.captured_minor) == ("in_review", 0)
+    assert (await decide(still_shop, payment, "approve")).status_code == 409
+    assert (await decide(still_shop, payment, "reject")).status_code == 200
+    payment = await settled(still_shop, payment)
+    assert (payment.status, payment.captured_minor) == ("failed", 0)
+
+
+async def test_declines_without_a_card_count_for_no_other_booking(still_shop: Shop) -> None:
+    """A wallet shows no fingerprint: all of those are not one card."""
+    other, payment = await still_shop.started(), await confirmed(still_shop)
+    view = replace(await still_shop.gateway.fetch(str(payment.provider_ref)), card=None)
+    async with still_shop.service.database.transaction() as tx:
+        declined = {"payment_id": other.id, "code": "generic_decline", "card": None, "at": tx.now}
+        await tx.execute(insert(table(Decline)).values([{"id": uuid4(), **declined} for _ in range(2)]))
+        locked = await locked_payment(tx, payment.id)
+        assert locked is not None
+        change = Change(tx, locked)
+        await apply_look(change, view, still_shop.gateway, Rules(declines=2))
+        await change.save()
+    assert (await still_shop.payment(payment.booking_id)).status == "authorized"
