@@ -64,6 +64,10 @@ chaos: ready  ## cancel an event of 1,000 bookings on a stack of its own while s
 	@$(BIN)/python -m sandbox.launcher.install
 	CHAOS_BOOKINGS=1000 CHAOS_KILLS=5 $(BIN)/pytest -q -s tests/e2e/test_campaigns.py
 
+drills: ready  ## rotate every secret, restart replicas, restore a backup, each under buyers and with verify after it
+	@$(BIN)/python -m sandbox.launcher.install
+	DRILLS=all REPLICA_BOOKINGS=60 $(BIN)/pytest -q tests/e2e/test_rotation.py tests/e2e/test_replicas.py tests/e2e/test_restore.py
+
 compose-test: ready  ## bring the containers up, play the story in them, compare everything, take them down
 	./tests/deploy/compose/run.sh
 

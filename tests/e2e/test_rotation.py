@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from tests.e2e.test_replicas import Visitors
 from tests.support.stack import BOXOFFICE
 
 pytestmark = pytest.mark.timeout(600)
+
+drill = pytest.mark.skipif("DRILLS" not in os.environ, reason="minutes of restarts; `make drills` takes them")
 
 CHECK_TOKENS = ("booking", "payment", "refund")
 SEAL_FOR_EACH_OTHER = ("booking", "notification")
@@ -138,6 +141,7 @@ async def test_the_webhook_secret(whole: Stack) -> None:
         write_private(kept, json.dumps({"id": new["id"], "secret": new["secret"]}))
 
 
+@drill
 async def test_the_keys_of_tokens(whole: Stack, tmp_path: Path) -> None:
     """The new key is published to all before it signs; tokens of the old one go on."""
     async with while_buyers_come(whole, *CHECK_TOKENS) as (pair, visitors):
@@ -159,6 +163,7 @@ def key_of(token: str) -> str:
     return str(jwt.get_unverified_header(token)["kid"])
 
 
+@drill
 async def test_the_data_keys(whole: Stack, tmp_path: Path) -> None:
     """A key is added, seals, and at last everything is sealed anew with one alone. At the end it is the first one again."""
     name = "BOXOFFICE_SEAL_KEYSET"
@@ -186,6 +191,7 @@ def primary(keyset: str) -> int:
     return int(json.loads(keyset)["primaryKeyId"])
 
 
+@drill
 async def test_the_password_of_a_database(whole: Stack) -> None:
     """A second role stands in for the first while the password of that one is changed."""
     known = json.loads((whole.running.home / "credentials.json").read_text())["database_passwords"]
@@ -207,6 +213,7 @@ async def test_the_password_of_a_database(whole: Stack) -> None:
         await connection.close()
 
 
+@drill
 async def test_the_password_of_a_broker_user(whole: Stack) -> None:
     """Who is connected stays connected; whoever starts takes the new one."""
     known = json.loads((whole.running.home / "credentials.json").read_text())["broker_passwords"]
