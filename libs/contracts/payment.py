@@ -149,6 +149,9 @@ class DisputeOpened(Event, type="payment.dispute-opened.v1", subject="payment_id
     amount: Money
     reason: str = Field(description="the provider's word for why")
     respond_by: AwareDatetime | None = None
+    rejected_in_review: bool = Field(
+        default=False, description="of a payment that a person rejected: it never succeeded"
+    )
 
 
 class DisputeClosed(Event, type="payment.dispute-closed.v1", subject="payment_id"):
@@ -161,6 +164,7 @@ class DisputeClosed(Event, type="payment.dispute-closed.v1", subject="payment_id
     dispute_id: UUID
     amount: Money
     outcome: Literal["won", "lost"]
+    rejected_in_review: bool = Field(default=False, description="as in DisputeOpened")
 
 
 class BalanceRead(Event, type="payment.balance-read.v1", subject="account_id"):

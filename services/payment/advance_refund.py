@@ -30,7 +30,7 @@ from payment.models import (
 )
 from payment.pace import Pace
 from payment.refund_states import RefundStatus, RefundTrigger, Waiting
-from payment.refunds import apply_refund, fail_refund
+from payment.refunds import apply_refund, fail_refund, retry_refund
 
 log = structlog.get_logger(__name__)
 
@@ -121,8 +121,10 @@ async def _plan(tx: Transaction, refund_id: UUID) -> Look | Send | AskWhy | None
     if is_running_out(tx, refund):
         change.check_refund_in(LEASE)
     if refund.status is RefundStatus.FAILED:
-        await _rest(change)
-        return None
+        if refund.is_told or refund.amount_minor > payment.refundable_minor:
+            await _rest(change)
+            return None
+        retry_refund(change)
     assert payment.provider_ref is not None, "what was captured has an intent"
     if refund.status is RefundStatus.BLOCKED and payment.dispute_id is None:
         return await _go(change, AskWhy(payment.provider_ref))
@@ -243,7 +245,7 @@ def _record_refusal(change: RefundChange, plan: Send, refused: Refused) -> None:
         return
     if change.move_refund(RefundTrigger.FAILED):
         fail_refund(change, str(plan.order.attempt_id), refused.code, before)
-    change.check_refund_in(None)
+    change.schedule_refund_check()
 
 
 def _record_absence(change: RefundChange, plan: Send) -> None:

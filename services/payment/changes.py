@@ -16,7 +16,7 @@ from sqlalchemy.sql.dml import Insert, Update
 
 from payment import ledger, metrics, schedule
 from payment.dispute_states import disputed_of, double_return
-from payment.domain import Status, Step, Trigger, next_status, next_step
+from payment.domain import Release, Status, Step, Trigger, next_status, next_step
 from payment.models import CHECKS, REFUND_CHECKS, Attempt, Operation, Outcome, Payment, ProviderAccount, Refund
 from payment.refund_states import RefundStatus, RefundTrigger, Waiting, next_refund_status
 
@@ -211,8 +211,8 @@ class RefundChange(Change):
         self.alongside(update(attempts).where(*is_open).values(outcome=outcome, closed_at=self.tx.now))
 
     def publish_about_refund(self, event: type[Event], **facts: Any) -> None:
-        """An event of the payment about its refund, unless it is one that nobody knows of."""
-        if not self.refund.is_told:
+        """An event of the payment about its refund, unless nobody knows that there was anything to refund."""
+        if self.payment.release_reason is Release.REVIEW_REJECTED:
             return
         self.publish(event, refund_id=self.refund.id, amount=self.refund.amount, **facts)
 
@@ -261,7 +261,10 @@ class RefundChange(Change):
         self.set_refund(next_check_at=None if delay is None else self.tx.now + delay)
 
     def schedule_refund_check(self) -> None:
-        """Work on the refund when the schedule says."""
+        """Work on the refund when the schedule says. A failed one that nobody knows of is sent anew: nobody else decides on it."""
+        if self.refund.status is RefundStatus.FAILED and not self.refund.is_told:
+            self.check_refund_in(schedule.FAILED_RETRY_EVERY)
+            return
         self.check_refund_in(schedule.next_refund_check(self.refund.status, self.refund.checks, self.refund.waits_for))
 
     async def save(self) -> None:

@@ -16,6 +16,7 @@ from sqlmodel import col, select
 from payment import ledger, metrics, schedule
 from payment.changes import Change, RefundChange
 from payment.dispute_states import CLOSED, DisputeStatus, Told, dispute_status, told
+from payment.domain import Release
 from payment.gateways import DisputeView, Gateway, GatewayError
 from payment.models import (
     Attempt,
@@ -182,13 +183,16 @@ async def _open_dispute(tx: Transaction, payment_id: UUID) -> UUID | None:
 
 
 def _tell(change: Change, row: dict[str, Any], news: tuple[Told, ...]) -> None:
-    amount = Money(row["amount_minor"], row["currency"])
+    common = {
+        "dispute_id": row["id"],
+        "amount": Money(row["amount_minor"], row["currency"]),
+        "rejected_in_review": change.payment.release_reason is Release.REVIEW_REJECTED,
+    }
     for each in news:
         if each is Told.OPENED:
-            facts = {"reason": row["reason"], "respond_by": row["respond_by"]}
-            change.publish(DisputeOpened, dispute_id=row["id"], amount=amount, **facts)
+            change.publish(DisputeOpened, reason=row["reason"], respond_by=row["respond_by"], **common)
         else:
-            change.publish(DisputeClosed, dispute_id=row["id"], amount=amount, outcome=row["status"])
+            change.publish(DisputeClosed, outcome=row["status"], **common)
 
 
 async def settle_waiting(tx: Transaction, payment: Payment) -> None:
@@ -247,7 +251,7 @@ def _fail(change: RefundChange) -> None:
     change.move_refund(RefundTrigger.LOST)
     source = f"charged_back/{refund.id}/{refund.approved_version}"
     fail_refund(change, source, refund.failure_code or "charge_disputed", RefundStatus.BLOCKED)
-    change.check_refund_in(None)
+    change.schedule_refund_check()
 
 
 def _reject(change: RefundChange) -> None:

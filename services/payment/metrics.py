@@ -73,6 +73,11 @@ OPEN_OLDEST_SECONDS = Gauge(
 STUCK_MONEY = Gauge(
     "payment_stuck_clearing", "Payments whose money has been in flight for more than ten minutes.", registry=REGISTRY
 )
+FAILED_REFUNDS = Gauge(
+    "payment_rejected_refunds_failed",
+    "Refunds of what was captured of a payment that a review rejected, which failed and are sent anew each day.",
+    registry=REGISTRY,
+)
 DISPUTE_DUE_SECONDS = Gauge(
     "payment_dispute_due_seconds",
     "Time that is left to answer the dispute that must be answered first; endless when none is open.",

@@ -30,7 +30,7 @@ class RefundTrigger(StrEnum):
     FAILED = "failed"
     UNANSWERED = "unanswered"
     POSTPONED = "postponed"  # refused for a reason that passes, such as an empty balance
-    RETRIED = "retried"  # approved once more after it had failed
+    RETRIED = "retried"  # sent once more after it had failed
     DISPUTED = "disputed"  # not done, since the payment is disputed
     CLEARED = "cleared"  # the dispute that blocked it is won
     LOST = "lost"  # the dispute that blocked it is lost

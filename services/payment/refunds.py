@@ -212,6 +212,15 @@ def fail_refund(change: RefundChange, source: str, code: str, before: RefundStat
         change.publish_about_refund(PaymentRefundFailed, reason=code, had_succeeded=had_succeeded)
 
 
+def retry_refund(change: RefundChange) -> None:
+    """Reserves the amount of a failed refund anew; what is sent next has a new key."""
+    payment, refund = change.payment, change.refund
+    change.move_refund(RefundTrigger.RETRIED)
+    change.set_refund(provider_ref=None, failure_code=None, blocked_by=None, checks=0)
+    change.set(reserved_minor=payment.reserved_minor + refund.amount_minor)
+    change.post_about_refund(ledger.refund_started(refund, change.tx.new_id()))
+
+
 async def import_refund(tx: Transaction, payment: Payment, view: RefundView) -> RefundChange | None:
     """A refund that was made at the provider by hand takes its part of what is refundable. None where less is left."""
     log.warning("refund made outside", payment_id=str(payment.id))

@@ -24,6 +24,8 @@ _REFUND_WATCH_S = tuple(days * 86_400 for days in (1, 2, 4, 7, 16))
 """After a refund has succeeded it is looked at for 30 days."""
 _DISPUTE_S = (60, 600, 3_600)
 _BLOCKED_S = (5, 30, 60, 300, 3_600)
+FAILED_RETRY_EVERY = timedelta(days=1)
+"""How often a refund is sent anew that failed and that nobody else decides on."""
 BALANCE_AFTER_A_LACK = timedelta(seconds=10)
 """Refunds have met an empty balance: what is there is of interest now."""
 LISTING_OVERLAP = timedelta(minutes=5)

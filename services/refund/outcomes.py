@@ -128,12 +128,19 @@ async def import_refund(tx: Transaction, event: PaymentRefundedOutside) -> None:
 
 
 async def open_dispute(tx: Transaction, event: DisputeOpened) -> None:
-    """From now on staff do not refund this booking without override. What is on its way is payment's to block."""
+    """From now on staff do not refund this booking without override. What is on its way is payment's to block.
+
+    Of a payment that was rejected in review there is nothing to refund here: payment has given it back by itself.
+    """
+    if event.rejected_in_review:
+        return
     await _dispute(tx, event, is_open=True)
 
 
 async def close_dispute(tx: Transaction, event: DisputeClosed) -> None:
     """Won: what was blocked goes on, unless another dispute is open. Lost: the money is gone, and payment says what becomes of the rest."""
+    if event.rejected_in_review:
+        return
     refunds = table(Refund)
     is_lost = event.outcome == "lost"
     another = await _dispute(tx, event, is_open=False, is_lost=is_lost)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from chassis.db import table
-from contracts.payment import PaymentAuthorized, PaymentFailed
+from contracts.payment import DisputeClosed, DisputeOpened, PaymentAuthorized, PaymentFailed
+from payment import metrics
 from payment.changes import Change
 from payment.fraud import Rules
+from payment.gateways import Gateway, RefundOrder, RefundView, Refused
 from payment.holds import apply_look
-from payment.models import Decline, Payment, locked_payment
-from sqlalchemy import insert
+from payment.models import Decline, Payment, Refund, locked_payment
+from payment.watch import measure
+from sqlalchemy import insert, select
 
 from tests.payment.shop import Shop
 from tests.payment.test_reviews import decide, held, kinds_of, reviews_of
@@ -124,6 +128,18 @@ async def test_what_is_doubted_of_a_held_payment_has_a_review_of_its_own(still_s
     assert (payment.status, payment.captured_minor) == ("failed", 0)
 
 
+async def test_a_decision_is_about_the_review_that_was_seen(still_shop: Shop) -> None:
+    """A page that is open on the first review approves nothing that came after it."""
+    payment = await held(still_shop)
+    [first] = await reviews_of(still_shop, payment, status="open")
+    assert (await decide(still_shop, payment, "approve")).status_code == 200
+    payment = await doubted(still_shop, payment)
+    [second] = await reviews_of(still_shop, payment, status="open")
+    stale = await decide(still_shop, payment, "approve", review_id=first["id"])
+    assert (stale.status_code, stale.json()["state"]) == (409, "approved")
+    assert [review["id"] for review in await reviews_of(still_shop, payment, status="open")] == [second["id"]]
+
+
 async def test_declines_without_a_card_count_for_no_other_booking(still_shop: Shop) -> None:
     """A wallet shows no fingerprint: all of those are not one card."""
     other, payment = await still_shop.started(), await confirmed(still_shop)
@@ -137,3 +153,65 @@ async def test_declines_without_a_card_count_for_no_other_booking(still_shop: Sh
         await apply_look(change, view, still_shop.gateway, Rules(declines=2))
         await change.save()
     assert (await still_shop.payment(payment.booking_id)).status == "authorized"
+
+
+async def rejected_and_captured(shop: Shop) -> tuple[Payment, Refund]:
+    """One that was captured at the provider and rejected, with the refund of what was taken, which is still to be sent."""
+    payment = await shop.authorized()
+    await shop.secure_seats(payment)
+    await shop.standin.fault("payment_intents.capture", "mutate", replace={"amount_received": 4000})
+    payment = await shop.advance(payment)
+    assert (await decide(shop, payment, "reject")).status_code == 200
+    payment = await shop.advance(payment)
+    async with shop.service.database.transaction() as tx:
+        refund = (await tx.scalars(select(Refund).where(table(Refund).c.payment_id == payment.id))).one()
+    return payment, refund
+
+
+async def failed_refunds(shop: Shop) -> float:
+    async with shop.service.database.transaction() as tx:
+        await measure(tx)
+    count: float = metrics.FAILED_REFUNDS._value.get()
+    return count
+
+
+class Refusing:
+    """The provider, which makes no refund, and says so at once."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gateway, name)
+
+    async def refund(self, _: RefundOrder) -> RefundView:
+        raise Refused("expired_or_canceled_card")
+
+
+async def test_a_refund_that_fails_for_a_rejected_payment_is_seen_and_sent_anew(still_shop: Shop) -> None:
+    """Nobody else knows of it, and so nobody else can approve it once more."""
+    payment, refund = await rejected_and_captured(still_shop)
+    refusing = cast("Gateway", Refusing(still_shop.gateway))
+    for _ in range(2):
+        refund = await still_shop.advance_refund(refund.id, refusing)
+        payment = await still_shop.payment(payment.booking_id)
+        assert (refund.status, payment.reserved_minor, payment.refunded_minor) == ("failed", 0, 0)
+        assert await failed_refunds(still_shop) == 1
+    assert refund.next_check_at is not None
+    refund = await still_shop.advance_refund(refund.id)
+    payment = await still_shop.payment(payment.booking_id)
+    assert (refund.status, payment.reserved_minor, payment.refunded_minor) == ("succeeded", 0, 5000)
+    assert await failed_refunds(still_shop) == 0
+    balances = await still_shop.balances(payment)
+    assert (balances["revenue"], balances["refunds"]) == (-5000, 5000)
+    assert f"clearing:{refund.id}" not in balances
+
+
+async def test_others_need_not_know_a_rejected_payment_to_hear_of_its_dispute(still_shop: Shop) -> None:
+    payment, _ = await rejected_and_captured(still_shop)
+    ref = await still_shop.dispute(payment)
+    await still_shop.look_at_dispute(ref)
+    await still_shop.decide_dispute(ref, "lost")
+    await still_shop.look_at_dispute(ref)
+    told = await still_shop.told(payment, DisputeOpened, DisputeClosed)
+    assert [(type(event), event.rejected_in_review) for event in told] == [(DisputeOpened, True), (DisputeClosed, True)]

@@ -113,6 +113,16 @@ async def test_a_dispute_blocks_and_when_it_is_won_the_refund_goes_on(refund: Ru
     assert [type(said) for said in await story.said()] == [RefundApproved, RefundCompleted]
 
 
+async def test_a_dispute_of_a_payment_that_was_rejected_in_review_is_none_of_ours(refund: Running) -> None:
+    """Its capture was never told: nothing waits for it, and nothing is kept."""
+    story = Story(refund)
+    await story.tell(story.placed())
+    await story.tell(story.dispute_opened(3, rejected_in_review=True))
+    await story.tell(story.dispute_closed("lost", rejected_in_review=True))
+    row = await story.row()
+    assert (row.dispute_id, row.lost_minor, row.captured_minor) == (None, 0, None)
+
+
 @pytest.mark.parametrize("outcome", ["pending", "unknown", "refunded", "failed"])
 async def test_what_follows_a_won_dispute_may_overtake_the_news_of_it(refund: Running, outcome: str) -> None:
     story, approved = await begun(refund)

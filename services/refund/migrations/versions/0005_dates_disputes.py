@@ -7,7 +7,11 @@ down_revision = "refund_0004"
 
 
 def upgrade() -> None:
-    """Adds a column that may be empty, and a table: the code before it runs on the schema."""
+    """Adds a column that may be empty, and a table: the code before it runs on the schema.
+
+    That code keeps the end of a dispute on the booking alone: what it is told after this has run, a later word about the booking's
+    disputes may undo. Stop its replicas before new ones start.
+    """
     op.execute("ALTER TABLE bookings ADD COLUMN cancelled_dates jsonb")
     op.execute(
         """
