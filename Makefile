@@ -4,7 +4,7 @@ BOXOFFICE := $(BIN)/boxoffice
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help ready demo up down status story test check lock format verify bench chaos compose-test clean
+.PHONY: help ready demo up down status story test check lock format verify bench chaos drills compose-test clean
 
 help:  ## list these
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
