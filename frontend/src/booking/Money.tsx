@@ -52,7 +52,7 @@ function Refund({ refund, timezone, opened }: RefundProps) {
   return (
     <Card component="li" withBorder padding="md">
       <Group justify="space-between" align="baseline" gap="xs">
-        <Text fw={650}>{money(refund.amount)}</Text>
+        {refund.amount.amount_minor > 0 && <Text fw={650}>{money(refund.amount)}</Text>}
         <Text size="sm" c="dimmed">
           {t("money.since", { when: dateTime(refund.since, timezone) })}
         </Text>

@@ -41,7 +41,7 @@ export function EventForm({ initial, exists, problem, save, buttons }: Props) {
           <Select
             label="Time zone of the venue"
             description="Start and end are on its clocks."
-            data={ZONES}
+            data={[...new Set([initial.timezone, ...ZONES])]} // which an older name, or a browser's UTC, is not among
             searchable
             allowDeselect={false}
             required

@@ -38,6 +38,7 @@ export function Overview() {
             aria-label="Days"
             allowSingleDateInRange
             w={250}
+            valueFormat="D MMM YYYY"
             maxDate={daysAgo(0)}
             value={[since, last]}
             onChange={([from, to]) => from && to && set({ since: from, until: to })}
