@@ -31,7 +31,7 @@ POLICY_WAIT = timedelta(seconds=30)
 AFTER_CANCELLATION = frozenset({"customer_cancelled", "staff_cancelled", "event_cancelled"})
 """Reasons of a refund that the mail of the cancellation must come before."""
 
-CANCELLATION_WAIT = timedelta(minutes=2)
+CANCELLATION_WAIT = timedelta(seconds=5)
 """How long a refund for such a reason waits for it: staff may give the reason for a booking that nobody has cancelled."""
 
 

@@ -169,7 +169,8 @@ async def test_an_event_is_consumed_by_four_statements_in_every_service(bookings
 
     The rejection of a refund is left out. It needs a refund that crosses one made by hand, and takes a fifth statement: it looks once
     more, under the lock, whether the refund is under way. Nor is the start of a campaign counted, which comes once for an event: it
-    takes on all bookings, and counts them to say how many; nor the approval of a refund that a dispute blocks, a rare one.
+    takes on all bookings, and counts them to say how many; nor the approval of a refund that a dispute blocks, and what refund notes of a
+    dispute, which are rare.
     """
     await more_was_given_back_by_hand(bookings)
     async with bookings.counted() as counted:
@@ -179,15 +180,22 @@ async def test_an_event_is_consumed_by_four_statements_in_every_service(bookings
     too_dear = [each for each in consumed if len(each.statements) > STATEMENTS_MAX and not is_exempt(each)]
     assert not too_dear
     every = {queue_name(service, event) for service in PUBLISHERS for event in consumed_by(service)}
-    assert await consumers_that_ran(bookings.stack) >= every - {"refund.payment-refund-rejected"}
+    assert await consumers_that_ran(bookings.stack) >= every - NOT_COME
     assert {each.service for each in consumed} == set(PUBLISHERS)
+
+
+NOT_COME = {"refund.payment-refund-rejected", "notification.payment-held-for-review"}
+"""The latter needs a rule for reviews, which the stack has not set."""
 
 
 def is_exempt(transaction: Transaction) -> bool:
     starts_campaign = any(sql.startswith("INSERT INTO refund_campaign_items") for sql in transaction.statements)
     approves = any("SET reserved_minor=(payments.reserved_minor +" in sql for sql in transaction.statements)
     blocks = any("blocked_by=" in sql and "UPDATE refunds" in sql for sql in transaction.statements)
-    return starts_campaign or (approves and blocks)
+    disputed = any(
+        sql.startswith(("INSERT INTO disputes", "WITH")) and "disputes" in sql for sql in transaction.statements
+    )
+    return starts_campaign or (approves and blocks) or (transaction.service == "refund" and disputed)
 
 
 def is_webhook(transaction: Transaction) -> bool:

@@ -212,7 +212,8 @@ async def _enabled_again(office: Office, crm: Receiver, endpoint_id: str, redeli
     assert (await client.post(redeliver, headers=manager)).status_code == 202
     audits = table(AuditRow)
     async with office.running.database.transaction() as tx:
-        found = await tx.execute(select(audits.c.action).where(audits.c.subject == f"webhook_endpoint/{endpoint_id}"))
+        of_endpoint = select(audits.c.action).where(audits.c.subject == f"webhook_endpoint/{endpoint_id}")
+        found = await tx.execute(of_endpoint.order_by(audits.c.seq))
         assert list(found.scalars()) == ["webhook_endpoint.register", "webhook_endpoint.enable"]
 
 
