@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -107,12 +108,7 @@ async def _one(settings: Settings, queue: str, message_id: str) -> Parked:
 
 
 def _rehearse(settings: Settings, queue: str, message_id: str | None, *, as_json: bool) -> None:
-    import structlog  # noqa: PLC0415  # see above
-
     from ops import parked  # noqa: PLC0415  # see above
-
-    # What the handler logs must not stand between the lines of the result.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
     async def chosen() -> list[Parked]:
         if message_id is not None:
@@ -123,7 +119,8 @@ def _rehearse(settings: Settings, queue: str, message_id: str | None, *, as_json
     async def rehearse() -> list[Rehearsal]:
         return await parked.rehearsed(settings, await chosen())
 
-    results = _run(rehearse())
+    with _logs_on_standard_error():
+        results = _run(rehearse())
     if as_json:
         typer.echo(parked.as_json(results))
     for result in () if as_json else results:
@@ -162,3 +159,16 @@ def _run(doing: Coroutine[Any, Any, T]) -> T:
 def _fail(sentence: str) -> NoReturn:
     typer.echo(sentence, err=True)
     raise typer.Exit(1)
+
+
+@contextmanager
+def _logs_on_standard_error() -> Iterator[None]:
+    """What a handler logs must not stand between the lines of a result."""
+    import structlog  # noqa: PLC0415  # see above
+
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

@@ -53,8 +53,10 @@ class Deliveries:
                 while True:
                     self._awake.clear()
                     self._start_due()
+                    # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes together with the waking.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._awake.wait(), self._pause())
+                        async with asyncio.timeout(self._pause()):
+                            await self._awake.wait()
             finally:
                 for task in list(self._in_flight.values()):
                     task.cancel()

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tests.conftest import Vhost
 from tests.payment.shop import Inlet, Shop, payment_variables
-from tests.sandbox.stripe.conftest import running
+from tests.sandbox.stripe.conftest import listening, running
 from tests.support.service import running_service
 
 
@@ -21,13 +21,9 @@ async def opened(postgres_url: str, vhost: Vhost, state: Path, **variables: str)
     inlet = Inlet()
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_post("/webhooks/stripe", inlet.forward)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with running(state, webhook_retry_seconds=(0.1, 0.2, 0.4)) as standin:
-        host, port = runner.addresses[0][:2]
+    async with listening(app) as url, running(state, webhook_retry_seconds=(0.1, 0.2, 0.4)) as standin:
         endpoint = await standin.client.v1.webhook_endpoints.create_async(
-            {"url": f"http://{host}:{port}/webhooks/stripe", "enabled_events": ["*"]}
+            {"url": f"{url}/webhooks/stripe", "enabled_events": ["*"]}
         )
         assert endpoint.secret is not None
         own = payment_variables(standin.url, endpoint.secret)
@@ -35,7 +31,6 @@ async def opened(postgres_url: str, vhost: Vhost, state: Path, **variables: str)
             inlet.client = service.client
             yield Shop(service, standin, inlet, endpoint.secret)
             inlet.client = None
-    await runner.cleanup()
 
 
 @pytest.fixture(scope="module")

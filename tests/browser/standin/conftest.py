@@ -14,7 +14,7 @@ import stripe
 from aiohttp import web
 from playwright.async_api import FrameLocator, Page, expect
 
-from tests.sandbox.stripe.conftest import PUBLISHABLE_KEY, Standin, free_port, running
+from tests.sandbox.stripe.conftest import PUBLISHABLE_KEY, Standin, listening, running
 
 FOLDER = Path(__file__).parent
 WATCH = """
@@ -117,15 +117,12 @@ async def shop(standin: Standin, page: Page) -> AsyncIterator[Shop]:
     app.router.add_get("/back", back)
     app.router.add_get("/favicon.ico", icon)
     app.router.add_static("/", FOLDER)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    made = Shop(page, standin, f"http://localhost:{port}")
-    await page.expose_binding("refused", lambda _source, what: made.refused.append(what))
-    await page.add_init_script(WATCH)
-    page.on("pageerror", lambda error: made.errors.append(str(error)))
-    yield made
-    await page.close()
-    await runner.cleanup()
+    async with listening(app) as url:
+        # Another site than the stand-in's, as a merchant's is.
+        made = Shop(page, standin, url.replace("127.0.0.1", "localhost"))
+        await page.expose_binding("refused", lambda _source, what: made.refused.append(what))
+        await page.add_init_script(WATCH)
+        page.on("pageerror", lambda error: made.errors.append(str(error)))
+        yield made
+        await page.close()
     assert (made.refused, made.errors) == ([], [])

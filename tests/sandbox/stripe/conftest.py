@@ -109,6 +109,20 @@ def free_port() -> int:
 
 
 @asynccontextmanager
+async def listening(app: web.Application) -> AsyncIterator[str]:
+    """Serves the application on a free loopback port and gives its address."""
+    # A request that arrives at the end is otherwise waited for until its sender gives up.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
 async def running(state: Path, **options: Any) -> AsyncIterator[Standin]:
     """A stand-in on this state folder, stopped in order at the end."""
     port = free_port()
@@ -159,10 +173,6 @@ async def receiver() -> AsyncIterator[Receiver]:
     received = Receiver()
     app = web.Application()
     app.router.add_post("/hook", received.receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    received.url = f"http://127.0.0.1:{port}/hook"
-    yield received
-    await runner.cleanup()
+    async with listening(app) as url:
+        received.url = f"{url}/hook"
+        yield received

@@ -231,7 +231,8 @@ function addTestCards() {
 
 for (const [field, input] of Object.entries(inputs)) {
   input.addEventListener("input", (event) => typed(field, event));
-  input.addEventListener("blur", () => showWhenLeft(field));
+  // Not when the focus leaves the frame: an error of two lines would move the page's button away from under the press.
+  input.addEventListener("blur", ({ relatedTarget }) => relatedTarget && showWhenLeft(field));
 }
 addTestCards();
 find("form").addEventListener("submit", (event) => event.preventDefault());
