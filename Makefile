@@ -32,7 +32,7 @@ story: ready  ## play the story against the running stack
 
 test: ready check  ## install what is missing, check, run every test
 	@$(BIN)/python -m sandbox.launcher.install
-	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: ready  ## lint, types, architecture, lock, generated documents, containers and cluster as written
 	$(BIN)/ruff check .

@@ -32,6 +32,8 @@ BALANCE_FIX = "DROP TRIGGER planted_bug ON balances; DROP FUNCTION planted_bug()
 CHANGED_BALANCE = "UPDATE provider_accounts SET available = '{}', next_balance_at = now()"
 AUTHORIZED = """SELECT id, occurred_at FROM outbox
     WHERE type = 'payment.authorized.v1' AND body::jsonb ->> 'booking_id' = ANY($1::text[])"""
+DISCARDED = """SELECT subject, reason FROM audit
+    WHERE action = 'parked.discard' AND subject = ANY($1::text[]) ORDER BY array_position($1::text[], subject::text)"""
 CONSUMED = "SELECT event_id, consumed_at FROM inbox WHERE consumer = $1 AND event_id = ANY($2)"
 
 
@@ -139,10 +141,9 @@ async def test_a_manager_discards_what_is_not_wanted_any_more(stack: Stack) -> N
         answer = await stack.http.get(stack.url(f"/api/parked/{service}"), headers=staff)
         assert answer.json() == {"items": [], "total": 0}
     assert await parked(stack) == []
-    audited = await stack.rows("refund", "SELECT subject, reason FROM audit WHERE action = 'parked.discard'")
-    assert [(row["subject"], row["reason"]) for row in audited] == [
-        (f"{BALANCES}/{message['message_id']}", "superseded") for message in messages
-    ]
+    subjects = [f"{BALANCES}/{message['message_id']}" for message in messages]
+    audited = await stack.rows("refund", DISCARDED, subjects)
+    assert [(row["subject"], row["reason"]) for row in audited] == [(subject, "superseded") for subject in subjects]
     await stack.verify()
     report = json.loads((stack.running.home / "verify.json").read_text())
-    assert [named.partition(":")[0] for named in report["discarded"]] == [row["subject"] for row in audited]
+    assert set(subjects) <= {named.partition(":")[0] for named in report["discarded"]}

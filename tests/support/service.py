@@ -106,16 +106,24 @@ class Running:
         return event_id
 
     async def deliver_raw(self, event_type: str, body: bytes, event_id: UUID, version: int = 1) -> None:
-        """Publishes any bytes as an event of `event_type`."""
-        await publish(
-            self.admin,
-            body,
-            exchange=events_exchange(event_type.partition(".")[0]),
-            routing_key=event_type,
-            message_id=event_id,
-            type=event_type,
-            headers={"ce-id": str(event_id), "ce-type": event_type, "version": version},
-        )
+        """Publishes any bytes as an event of `event_type`; again, as a relay does, when a loaded broker is late to confirm."""
+
+        async def confirmed() -> bool:
+            try:
+                await publish(
+                    self.admin,
+                    body,
+                    exchange=events_exchange(event_type.partition(".")[0]),
+                    routing_key=event_type,
+                    message_id=event_id,
+                    type=event_type,
+                    headers={"ce-id": str(event_id), "ce-type": event_type, "version": version},
+                )
+            except TimeoutError:
+                return False
+            return True
+
+        await eventually(confirmed, 30)
 
     async def consumed(self, event_id: UUID) -> int:
         """How many of this service's consumers have had the event."""
