@@ -23,7 +23,7 @@ def migrate_everything(settings: Settings, retry_delays_ms: tuple[int, ...], say
         broker = thread.submit(asyncio.run, declare(settings.broker_url.get_secret_value(), topology(retry_delays_ms)))
         for service in SERVICES:
             started = time.perf_counter()
-            migrate(service, settings.database_url(service))
+            migrate(service, settings.database_url(service), say)
             say(f"{service} database is current ({time.perf_counter() - started:.1f} s)")
         broker.result()
     say("broker topology is declared")

@@ -7,14 +7,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from chassis.db import table
 from contracts.event import Event
 from contracts.money import Money
 from contracts.refund import RefundApproved, RefundCompleted, RefundFailed
 from refund import watch
 from refund.domain import TRANSITIONS, Status, Trigger, decide
 from refund.metrics import ACCEPTED_SECONDS, AMOUNT_MINOR, OLDEST_SECONDS, OVERPAID, UNFINISHED
-from refund.models import Refund
+from refund.models import Booking, Refund
 from refund.reads import TRACE
+from sqlalchemy import update
 
 from tests.support.service import Running
 
@@ -204,6 +206,24 @@ async def test_a_bank_that_decides_anew_takes_what_it_took_once_or_not_at_all(
     await story.tell(*(words if in_order else reversed(words)))
     booking = await story.row()
     assert (booking.lost_minor, booking.remaining_minor, booking.dispute_id) == (500, 4500, None)
+
+
+async def test_a_dispute_that_the_version_before_noted_is_not_forgotten(refund: Running) -> None:
+    """While both are deployed each consumes a part of the events, and the version before notes them on the booking alone."""
+    story, _ = await begun(refund)
+    bookings, noted_before = table(Booking), uuid4()
+    row = update(bookings).where(bookings.c.booking_id == story.booking_id)
+    second, third = ({"dispute_id": uuid4(), "amount": Money(1000, "EUR")} for _ in range(2))
+    async with refund.database.transaction() as tx:
+        await tx.execute(row.values(dispute_id=noted_before, dispute_version=3))
+    await story.tell(story.dispute_opened(4, **second), story.dispute_closed("lost", 5, **second))
+    booking = await story.row()
+    assert (booking.dispute_id, booking.lost_minor) == (noted_before, 1000)
+    async with refund.database.transaction() as tx:
+        await tx.execute(row.values(dispute_id=None, dispute_version=6, lost_minor=bookings.c.lost_minor + 500))
+    await story.tell(story.dispute_opened(7, **third), story.dispute_closed("won", 8, **third))
+    booking = await story.row()
+    assert (booking.dispute_id, booking.lost_minor) == (None, 1500)
 
 
 async def test_a_dispute_in_another_currency_counts_as_all_that_was_paid(refund: Running) -> None:

@@ -1,6 +1,6 @@
 """Mails of all bookings by their order, and deliveries about one booking."""
 
-from alembic import op
+from chassis.ddl import concurrently
 
 revision = "notification_0003"
 down_revision = "notification_0002"
@@ -8,6 +8,8 @@ down_revision = "notification_0002"
 
 def upgrade() -> None:
     """Adds indexes only."""
-    op.execute("CREATE INDEX messages_seq ON messages (seq)")
-    op.execute("CREATE INDEX messages_status_seq ON messages (status, seq)")
-    op.execute("CREATE INDEX webhook_deliveries_booking_id ON webhook_deliveries (booking_id)")
+    concurrently(
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS messages_seq ON messages (seq)",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS messages_status_seq ON messages (status, seq)",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS webhook_deliveries_booking_id ON webhook_deliveries (booking_id)",
+    )

@@ -31,7 +31,7 @@ def upgrade() -> None:
             event_id uuid NOT NULL REFERENCES refund_campaigns,
             state text NOT NULL CHECK (state IN ('queued', 'recorded', 'skipped')),
             reason text CHECK (reason IN ('already_refunded', 'cancelled_before')),
-            refund_id uuid UNIQUE REFERENCES refunds,
+            refund_id uuid UNIQUE,
             due_at timestamptz,
             queued_at timestamptz NOT NULL,
             handled_at timestamptz,
@@ -47,7 +47,6 @@ def upgrade() -> None:
     op.execute("CREATE INDEX refund_campaigns_look ON refund_campaigns (look_at) WHERE look_at IS NOT NULL")
     op.execute("CREATE INDEX refund_campaign_items_event ON refund_campaign_items (event_id, id)")
     op.execute("CREATE INDEX refund_campaign_items_due ON refund_campaign_items (due_at) WHERE due_at IS NOT NULL")
-    op.execute("CREATE INDEX IF NOT EXISTS bookings_event ON bookings (event_id)")
     op.execute(
         """
         CREATE TABLE refund_pace (
@@ -57,23 +56,3 @@ def upgrade() -> None:
         """
     )
     op.execute("INSERT INTO refund_pace VALUES (1, '2000-01-01T00:00:00Z')")
-    # A booking that was decided on before, by a refund that failed, is refunded anew when its event is cancelled: once.
-    op.execute("DROP INDEX refunds_one_decision")
-    op.execute(
-        """
-        CREATE UNIQUE INDEX refunds_one_decision ON refunds (booking_id)
-        WHERE ground IN ('policy', 'never_confirmed', 'seats_unavailable')
-        """
-    )
-    op.execute("CREATE UNIQUE INDEX refunds_one_for_its_event ON refunds (booking_id) WHERE ground = 'event_cancelled'")
-    op.execute(
-        """
-        CREATE TABLE IF NOT EXISTS balances (
-            provider text NOT NULL,
-            currency char(3) NOT NULL,
-            available_minor bigint NOT NULL,
-            read_at timestamptz NOT NULL,
-            PRIMARY KEY (provider, currency)
-        )
-        """
-    )
