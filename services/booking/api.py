@@ -10,10 +10,13 @@ from chassis.csv_export import CsvResponse
 from chassis.db import Tx
 from chassis.errors import Forbidden
 from chassis.idempotency import Idempotent
+from chassis.period import AskedPeriod
+from chassis.timeline import Timeline
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from booking import analytics, cancellation, catalogue, search, service, stream, timeline
+from booking.catalogue import EventFilters
 from booking.domain import Status
 from booking.schemas import (
     BookingCancel,
@@ -21,7 +24,6 @@ from booking.schemas import (
     BookingPage,
     BookingPlacedRead,
     BookingRead,
-    Day,
     Email,
     EventAnalytics,
     EventCancellation,
@@ -29,9 +31,8 @@ from booking.schemas import (
     EventCreate,
     EventPage,
     EventRead,
+    EventSearch,
     Search,
-    Timeline,
-    TimeZone,
 )
 from booking.search import Filters
 
@@ -51,12 +52,22 @@ async def create_event(body: EventCreate, manager: Manager, once: Idempotent) ->
     return await once(lambda tx: catalogue.create_event(tx, manager, body))
 
 
+def _event_filters(
+    *, ended: bool = False, drafts: bool = False, latest_first: bool = False, q: EventSearch | None = None
+) -> EventFilters:
+    return EventFilters(ended=ended, drafts=drafts, latest_first=latest_first, q=q)
+
+
 @router.get("/events", openapi_extra=TOKEN_OPTIONAL)
 async def list_events(
-    tx: Tx, reader: Reader, *, ended: bool = False, drafts: bool = False, cursor: UUID | None = None, limit: Limit = 50
+    tx: Tx,
+    reader: Reader,
+    filters: Annotated[EventFilters, Depends(_event_filters)],
+    cursor: UUID | None = None,
+    limit: Limit = 50,
 ) -> EventPage:
     """Events by their start. `ended` adds those that are over, `drafts`, for staff, those that are not published."""
-    return await catalogue.list_events(tx, reader, ended=ended, drafts=drafts, cursor=cursor, limit=limit)
+    return await catalogue.list_events(tx, reader, filters, cursor=cursor, limit=limit)
 
 
 @router.get("/events/{event_id}", openapi_extra=TOKEN_OPTIONAL)
@@ -125,7 +136,7 @@ async def read_booking(booking_id: UUID, request: Request, tx: Tx, holder: Holde
 
 @router.get("/bookings/{booking_id}/timeline")
 async def read_timeline(booking_id: UUID, tx: Tx, _: Staff) -> Timeline:
-    """What happened to the booking, the oldest first."""
+    """What happened to the booking, oldest first."""
     return await timeline.read_timeline(tx, booking_id)
 
 
@@ -163,8 +174,6 @@ async def cancel_booking(
 
 
 @router.get("/analytics/events")
-async def read_event_analytics(
-    tx: Tx, _: Staff, since: Day, until: Annotated[Day, Query(description="not part of it")], timezone: TimeZone = "UTC"
-) -> EventAnalytics:
+async def read_event_analytics(tx: Tx, _: Staff, period: AskedPeriod) -> EventAnalytics:
     """What was sold, by the day of confirmation and by event. At most 366 days, which are those of `timezone`."""
-    return await analytics.sales(tx, since=since, until=until, timezone=timezone)
+    return await analytics.sales(tx, period)

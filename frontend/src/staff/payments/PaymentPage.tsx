@@ -8,8 +8,9 @@ import { Amount } from "../layout/Amount";
 import { Copyable } from "../layout/Copyable";
 import { Entries } from "../layout/Entries";
 import { Facts } from "../layout/Facts";
-import { isMissing, Known, Said } from "../layout/Known";
+import { isMissing, Known } from "../layout/Known";
 import { LIVE } from "../layout/live";
+import { Missing } from "../layout/Missing";
 import { Page } from "../layout/Page";
 import { Part } from "../layout/Part";
 import { Ref } from "../layout/Ref";
@@ -17,7 +18,9 @@ import { type Column, Rows } from "../layout/Rows";
 import { StatusBadge, words } from "../layout/StatusBadge";
 import { told } from "../layout/timeline";
 import { When } from "../layout/When";
+import { useMay } from "../who";
 import { methodOf } from "./columns";
+import { isPaymentsOwn, RetryRefund } from "./RetryRefund";
 
 const REFUNDS: Column<RefundRead>[] = [
   { head: "Refund", cell: ({ id }) => <Ref to={`/staff/refunds/${id}`} id={id} /> },
@@ -28,20 +31,20 @@ const REFUNDS: Column<RefundRead>[] = [
   { head: "Since", cell: ({ updated_at }) => <When at={updated_at} />, wide: true },
 ];
 
+const toDo = (paymentId: string): Column<RefundRead> => ({
+  head: "What to do",
+  cell: (refund) => <RetryRefund paymentId={paymentId} refund={refund} />,
+});
+
 const BACK = { to: "/staff/payments", label: "Payments" };
 
 export function PaymentPage() {
   const { paymentId = "" } = useParams();
   const payment = useQuery({ ...readPaymentOptions({ path: { payment_id: paymentId } }), ...LIVE });
   const timeline = useQuery({ ...readPaymentTimelineOptions({ path: { payment_id: paymentId } }), ...LIVE });
+  const mayRetry = useMay("refunder");
   const found = payment.data;
-  if (isMissing(payment)) {
-    return (
-      <Page title="Payment" back={BACK}>
-        <Said>There is no payment with this id. The address may be mistyped.</Said>
-      </Page>
-    );
-  }
+  if (isMissing(payment)) return <Missing what="Payment" back={BACK} />;
   return (
     <Page title={found ? `Payment of ${money(found.amount)}` : "Payment"} back={BACK}>
       <Grid gap="sm">
@@ -63,7 +66,7 @@ export function PaymentPage() {
                 <Rows
                   label="Refunds at the provider"
                   rows={found.refunds ?? []}
-                  columns={REFUNDS}
+                  columns={mayRetry && found.refunds?.some(isPaymentsOwn) ? [...REFUNDS, toDo(paymentId)] : REFUNDS}
                   empty="Nothing was asked back from the provider."
                 />
               </Part>
