@@ -29,10 +29,10 @@ POLICY_WAIT = timedelta(seconds=30)
 """How long the mail of a confirmation that overtook BookingPlaced waits for the refund policy, which only that event brings."""
 
 AFTER_CANCELLATION = frozenset({"customer_cancelled", "staff_cancelled", "event_cancelled"})
-"""Reasons of a refund that the mail of the cancellation must come before."""
+"""Reasons of a refund that may follow from a cancellation. Newer events say whether it does."""
 
 CANCELLATION_WAIT = timedelta(seconds=5)
-"""How long a refund for such a reason waits for it: staff may give the reason for a booking that nobody has cancelled."""
+"""How long a refund for such a reason, told without saying so, waits for one: staff may give the reason where nobody has cancelled."""
 
 
 async def booking_placed(tx: Transaction, event: BookingPlaced) -> None:
@@ -217,7 +217,9 @@ async def _refunded(tx: Transaction, event: RefundCompleted) -> Row[Any]:
         messages.c.template.in_([Template.REFUND_SENT, Template.REFUND_SETTLED]),
         messages.c.cause.not_like(f"refund/{event.refund_id}/%"),
     )
-    waits = event.reason in AFTER_CANCELLATION and tx.now - event.occurred_at < CANCELLATION_WAIT
+    waits = event.for_cancellation
+    if waits is None:
+        waits = event.reason in AFTER_CANCELLATION and tx.now - event.occurred_at < CANCELLATION_WAIT
     found = await tx.execute(
         select(
             bookings.c.cancelled,
