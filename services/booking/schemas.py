@@ -226,6 +226,7 @@ class Contact(Body):
 
     name: Line
     email: Email
+    language: Literal["en", "de"] = Field("en", description="in which they are written to")
 
 
 class BookingCreate(Body):
