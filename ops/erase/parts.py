@@ -31,7 +31,7 @@ class Blank(NamedTuple):
         return sealer.seal_json(self.value, self.sealed_as)
 
 
-ERASED_CONTACT = Blank(CONTACT, {"name": "Erased", "email": ADDRESS, "language": "en"})
+ERASED_CONTACT = Blank(CONTACT, {"name": "Erased", "email": ADDRESS})
 NO_TICKETS = Blank(TICKETS, [])
 ERASED_ANSWER = Blank(ANSWER, {"erased": True})
 """It goes on saying that its request was made: the same key makes no second booking."""

@@ -84,7 +84,8 @@ export function OrderForm({ event }: { event: EventRead }) {
     placing.mutate({
       event_id: event.id,
       items: chosen.map(({ id }) => ({ ticket_type_id: id, quantity: draft.quantities[id] ?? 0 })),
-      contact: { name: draft.name.trim(), email: draft.email.trim(), language: i18n.language as Language },
+      contact: { name: draft.name.trim(), email: draft.email.trim() },
+      language: i18n.language as Language,
       policy_accepted: accepted,
     });
   }
