@@ -27,6 +27,7 @@ TABLES: Mapping[tuple[str, str], frozenset[str]] = {
     ("payment", "ledger_entries"): APPEND_ONLY,
     ("refund", "policies"): APPEND_ONLY,
     ("notification", "messages"): EVERYTHING - {"DELETE"},
+    ("notification", "surveys"): EVERYTHING - {"DELETE"},
 }
 """What a service may do with a table of its own, where that is less than EVERYTHING."""
 TABLES_OF_ALL: Mapping[str, frozenset[str]] = {"audit": APPEND_ONLY, "inbox": APPEND_ONLY, "outbox": STAMPED}

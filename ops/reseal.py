@@ -13,6 +13,7 @@ import asyncpg
 from chassis.crypto import Sealer, Unsealable
 from chassis.idempotency import SEALED_AS as ANSWER
 from contracts.catalogue import EVENTS
+from notification.surveys import SEALED_AS as COMMENT
 from notification.webhooks import SEALED_AS as ENDPOINT
 from payment.receipts import SEALED_AS as RECEIPT
 from payment.reviews import SEALED_NOTE as REVIEW
@@ -35,6 +36,7 @@ COLUMNS: Mapping[str, Mapping[tuple[str, str], str]] = {
     "notification": {
         **dict(zip((("bookings", name) for name in ("contact", "tickets", "access")), BOOKING, strict=True)),
         ("webhook_endpoints", "secret"): ENDPOINT,
+        ("surveys", "comment"): COMMENT,
     },
 }
 """The sealed columns of each service, and what they are sealed as."""

@@ -3,6 +3,7 @@ import { BookingPage } from "./booking/BookingPage";
 import { EventPage } from "./booking/EventPage";
 import { EventsPage } from "./booking/EventsPage";
 import { Receipt } from "./booking/Receipt";
+import { SurveyPage } from "./booking/SurveyPage";
 import { Failure } from "./layout/Failure";
 import { Nothing } from "./layout/Nothing";
 import { Opening } from "./layout/Opening";
@@ -17,6 +18,7 @@ export const router = createBrowserRouter([
       { path: "/events/:eventId", element: <EventPage /> },
       { path: "/bookings/:bookingId", element: <BookingPage /> },
       { path: "/bookings/:bookingId/receipt", element: <Receipt /> },
+      { path: "/survey/:surveyId", element: <SurveyPage /> },
       { path: "*", element: <Nothing /> },
     ],
   },

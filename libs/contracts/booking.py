@@ -59,7 +59,7 @@ class BookingPlaced(Event, type="booking.placed.v1", subject="booking_id"):
     lines: tuple[Line, ...]
     total: Money
     policy: PolicySnapshot
-    contact: Sealed = Field(description='JSON {"name", "email"}; sealed as "booking.contact"')
+    contact: Sealed = Field(description='JSON {"name", "email", "language"}; sealed as "booking.contact"')
     hold_expires_at: AwareDatetime
 
 
@@ -93,7 +93,7 @@ class BookingConfirmed(Event, type="booking.confirmed.v1", subject="booking_id")
     payment_id: UUID | None = Field(description="absent for a free booking")
     event: EventFacts
     total: Money
-    contact: Sealed = Field(description='JSON {"name", "email"}; sealed as "booking.contact"')
+    contact: Sealed = Field(description='JSON {"name", "email", "language"}; sealed as "booking.contact"')
     tickets: Sealed = Field(description='JSON list of {"line_id", "name", "code"}; sealed as "booking.tickets"')
     access: Sealed | None = Field(
         None, description='the token of the booking\'s holder, for links in mails; sealed as "booking.access"'

@@ -40,6 +40,11 @@ class RefundCompleted(Event, type="refund.completed.v1", subject="refund_id"):
     payment_id: UUID
     amount: Money
     reason: RefundReason
+    for_cancellation: bool | None = Field(
+        None,
+        description="whether booking tells of a cancellation, of the booking or of tickets, that this refund follows from; "
+        "absent in older events",
+    )
 
 
 class RefundFailed(Event, type="refund.failed.v1", subject="refund_id"):

@@ -54,7 +54,10 @@ REFS = """SELECT provider_ref FROM payments WHERE booking_id = ANY(:ids)
     UNION ALL SELECT provider_ref FROM refunds WHERE booking_id = ANY(:ids)
     UNION ALL SELECT provider_ref FROM disputes WHERE booking_id = ANY(:ids)"""
 PARTS: Mapping[str, tuple[Part, ...]] = {
-    "notification": (Part("bookings", "id = ANY(:ids)", {"contact": None, "tickets": None, "access": None}),),
+    "notification": (
+        Part("bookings", "id = ANY(:ids)", {"contact": None, "tickets": None, "access": None}),
+        Part("surveys", "booking_id = ANY(:ids)", {"comment": None}),
+    ),
     "payment": (
         Part("reviews", OF_PAYMENTS, {"note": None}),
         Part("declines", OF_PAYMENTS, {"card": None}),

@@ -87,6 +87,15 @@ def expected_mails(dossier: Dossier, moves: Sequence[EventMove] = ()) -> tuple[s
     return must, may
 
 
+def _is_survey(dossier: Dossier, message: Message) -> bool:
+    """Whether a mail asks about what there was: the event of a booking that was confirmed, or a refund that the provider accepted."""
+    if message.template == Template.SURVEY_EVENT:
+        return dossier.booking is not None and dossier.booking.confirmed_at is not None
+    return message.template == Template.SURVEY_REFUND and any(
+        event.type == "refund.completed.v1" for refund in dossier.refunds for event in refund.told
+    )
+
+
 def _add_moves(dossier: Dossier, moves: Sequence[EventMove], must: set[MailKey], may: set[MailKey]) -> None:
     """The newest move is owed to a booking that was confirmed before it and still is. All others depend on what was seen first."""
     booking = dossier.booking
@@ -133,7 +142,7 @@ def mails(dossier: Dossier, terms: Terms, moves: Moves = MappingProxyType({})) -
                 latest,
             )
     for template, cause in sorted(found.keys() - must - may):
-        if not cause.startswith("resend/"):
+        if not cause.startswith("resend/") and not _is_survey(dossier, found[template, cause]):
             yield Difference(
                 "V2", Kind.MAIL_UNFOUNDED, f"mail/{cause}", "a transition", f"none, yet {template}", "open a case"
             )

@@ -37,6 +37,7 @@ PENDING: Mapping[str, Mapping[str, str]] = {
     },
     "notification": {
         "mails to send": "SELECT count(*) FROM messages WHERE status = 'queued'",
+        "surveys to ask soon": "SELECT count(*) FROM surveys WHERE next_attempt_at <= now() + interval '30 seconds'",
         "moves to tell": "SELECT count(*) FROM moved_events WHERE next_attempt_at <= now()",
         "webhooks to send": "SELECT count(*) FROM webhook_deliveries WHERE status = 'pending'",
     },

@@ -24,6 +24,9 @@ TUNABLE = (
     "PAYMENT_PROVIDER_LISTING_EVERY_S",
     "PAYMENT_REVIEW_ABOVE_MINOR",
     "PAYMENT_REVIEW_DECLINES",
+    "NOTIFICATION_SURVEYS",
+    "NOTIFICATION_SURVEY_EVENT_DELAY_S",
+    "NOTIFICATION_SURVEY_REFUND_DELAY_S",
     "REFUND_CAMPAIGN_PER_S",
     "REFUND_APPROVAL_ABOVE_MINOR",
     "WATCH_VERIFY_EVERY_S",
@@ -151,6 +154,8 @@ def _own(service: str, at: Addresses, known: Credentials, webhook_secret: str | 
                 "NOTIFICATION_SMTP_STARTTLS": "false",
                 "NOTIFICATION_MAIL_FROM": "Boxoffice <tickets@boxoffice.example>",
                 "NOTIFICATION_STAFF_ADDRESS": "desk@boxoffice.example",
+                "NOTIFICATION_SURVEY_EVENT_DELAY_S": "5",
+                "NOTIFICATION_SURVEY_REFUND_DELAY_S": "5",
                 "NOTIFICATION_WEBHOOK_ALLOWED_HOSTS": f"127.0.0.1:{at.ports['crm']}",
             }
         case _:

@@ -230,6 +230,9 @@ class BookingCreate(Body):
     event_id: UUID
     items: tuple[Item, ...] = Field(min_length=1, max_length=TICKETS_MAX)
     contact: Contact
+    language: Literal["en", "de"] = Field(
+        "en", description="in which the buyer would be written to; kept with the contact"
+    )
     policy_accepted: StrictBool = Field(
         default=False, description="that the buyer was shown the refund policy and accepted it; kept as evidence"
     )

@@ -224,7 +224,7 @@ def _place(
         currency=event.currency,
         total_minor=price.amount_minor,
         tax_minor=sum(ticket.tax_minor for ticket in tickets),
-        contact=sealer.seal_json(contact.model_dump(), CONTACT),
+        contact=sealer.seal_json(contact.model_dump() | {"language": body.language}, CONTACT),
         email_index=sealer.blind_index(contact.email, EMAIL),
         issued_tickets=sealer.seal_json(issued, TICKETS),
         placed_at=tx.now,

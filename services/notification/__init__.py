@@ -1,6 +1,7 @@
 """Tells people and systems what happened: mails to the buyer and to staff, signed webhooks to CRM systems.
 
-owns       bookings (what a mail needs to know), moved_events, messages, webhook_endpoints, webhook_deliveries
+owns       bookings (what a mail needs to know), moved_events, messages, surveys, webhook_endpoints,
+           webhook_deliveries
 publishes  nothing
 consumes   BookingPlaced BookingConfirmed BookingExpired BookingCancelled TicketsCancelled EventRescheduled
            PaymentAttemptFailed PaymentFailed PaymentHeldForReview PaymentVoided DisputeOpened DisputeClosed
@@ -13,5 +14,7 @@ consumes   BookingPlaced BookingConfirmed BookingExpired BookingCancelled Ticket
     webhooks   endpoints and deliveries; payloads: what a CRM is told; guard: where a webhook may go; crm: the call
     stories    what a mail may tell; letters: its words, notices: those to staff, shown: amounts and times; composer: the whole message
     outgoing   mails as rows; smtp: the call
+    surveys    one question after the event and after a refund: begun, asked, answered; survey_rules: who and when, pure; survey_words:
+               their mails; survey_api: their routes; survey_watch: what is measured
     jobs       the sweeps that send mails and webhooks
 """

@@ -32,6 +32,8 @@ class Template(StrEnum):
     REFUND_FAILED = "refund_failed"
     REFUND_SETTLED = "refund_settled"
     NOTHING_TO_REFUND = "nothing_to_refund"
+    SURVEY_EVENT = "survey_event"
+    SURVEY_REFUND = "survey_refund"
     STAFF_REFUND_FAILED = "staff_refund_failed"
     STAFF_APPROVAL = "staff_approval"
     STAFF_PAYMENT_REVIEW = "staff_payment_review"

@@ -23,7 +23,7 @@ from jinja2 import TemplateError
 from prometheus_client import Counter
 from sqlalchemy import Row
 
-from notification import moves, outgoing, webhooks
+from notification import moves, outgoing, surveys, webhooks
 from notification.composer import compose
 from notification.crm import Answer, Crm
 from notification.domain import MessageStatus, MessageTrigger, Template
@@ -32,6 +32,7 @@ from notification.models import WEBHOOKS
 from notification.outgoing import Attempt, Outcome
 from notification.smtp import Envelope, Mailer, address_of, envelope
 from notification.stories import Notice, Story
+from notification.survey_words import LANGUAGES
 
 log = structlog.get_logger(__name__)
 
@@ -119,7 +120,14 @@ class PostOffice:
             tickets = self.sealer.unseal_json(booking.tickets, "booking.tickets") if booking.tickets else []
             access = self.sealer.unseal(booking.access, "booking.access") if booking.access else None
             issued = [IssuedTicket.model_validate(each) for each in tickets]
-            story = replace(_story(attempt, booking, contact["name"], issued), access=access)
+            if "survey_id" in message.facts:
+                access = surveys.token_of(self.sealer, UUID(message.facts["survey_id"]))
+            language = contact.get("language")
+            story = replace(
+                _story(attempt, booking, contact["name"], issued),
+                access=access,
+                language=language if language in LANGUAGES else "en",
+            )
         mail = compose(
             self.writer.write(story),
             story,

@@ -19,6 +19,8 @@ from notification.domain import CutOff, Template, cut_offs
 from notification.notices import notice_words
 from notification.shown import day, instant, money, span
 from notification.stories import Notice, Story
+from notification.survey_rules import KINDS
+from notification.survey_words import survey_words
 
 _SUBJECTS: Mapping[Template, str] = {
     Template.CONFIRMATION: "Your tickets for {event}",
@@ -63,7 +65,7 @@ class Writer:
     """Writes letters. `brand` is the name that mails are from, `public_url` where customers find the site."""
 
     def __init__(self, brand: str, public_url: str) -> None:
-        self._common = {"brand": brand, "public_url": public_url}
+        self._common = {"brand": brand, "public_url": public_url, "language": "en"}
         self._templates = ImmutableSandboxedEnvironment(
             loader=PackageLoader("notification"),
             autoescape=select_autoescape(enabled_extensions=("html",), default=False),
@@ -77,12 +79,11 @@ class Writer:
 
     def write(self, story: Story | Notice) -> Letter:
         """The letter of a transition. Raises ValueError where a name holds a line break, which no header may carry."""
-        words = _words(story) if isinstance(story, Story) else notice_words(story)
+        page, words = self._told(story)
         subject = words["subject"]
         if not subject.isprintable():
             raise ValueError("the event's name holds a control character, which no header may carry")
-        page = "staff" if isinstance(story, Notice) else story.template
-        words |= self._common | {"story": story}
+        words = self._common | words | {"story": story}
         words["money_url"] = self._money_url(story)
         words["page_url"] = self._page_url(story)
         words["page_label"] = "Open your booking" if isinstance(story, Story) else "Open it"
@@ -91,6 +92,14 @@ class Writer:
             self._templates.get_template(f"{page}.txt").render(words),
             self._templates.get_template(f"{page}.html").render(words),
         )
+
+    def _told(self, story: Story | Notice) -> tuple[str, dict[str, Any]]:
+        """The name of its templates, and its words."""
+        if isinstance(story, Notice):
+            return "staff", notice_words(story)
+        if story.template in KINDS:
+            return "survey", survey_words(story, self._common["public_url"])
+        return story.template, _words(story)
 
     def _money_url(self, story: Story | Notice) -> str:
         """The page that says where the buyer's money is, and takes another way to pay it. Before the confirmation there is no key to it."""
@@ -102,11 +111,13 @@ class Writer:
     def _page_url(self, story: Story | Notice) -> str | None:
         """The page of what the mail is about: with the holder's key in the part that browsers send nowhere, or where staff sign in.
 
-        None for a buyer without a key: before the confirmation there is none.
+        None for a buyer without a key: before the confirmation there is none. A survey has links of its own.
         """
         public_url = self._common["public_url"]
         if isinstance(story, Notice):
             return public_url + story.path
+        if story.template in KINDS:
+            return None
         return f"{public_url}/bookings/{story.booking_id}#token={story.access}" if story.access else None
 
 

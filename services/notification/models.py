@@ -1,4 +1,6 @@
-"""The tables of notification. Personal data rests sealed in two columns of `bookings` and nowhere else: blanking them erases a person."""
+"""The tables of notification. Personal data rests sealed in columns of `bookings`, and in the comments of `surveys`: blanking them erases
+a person.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from sqlalchemy import (
     Identity,
     Index,
     MetaData,
+    SmallInteger,
     Text,
     UniqueConstraint,
     Uuid,
@@ -25,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from notification.domain import DeliveryStatus, EndpointStatus, MessageStatus
+from notification.survey_rules import SurveyStatus
 
 
 class Table(SQLModel):
@@ -109,6 +113,31 @@ class Message(Table, table=True):
     sent_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
+class Survey(Table, table=True):
+    """One question to the buyer of a booking, and the last answer. `comment` is sealed.
+
+    `next_attempt_at` is when it is looked at, first when what it asks about is over; `reason` says why nobody was asked.
+    """
+
+    __tablename__ = "surveys"
+    __table_args__ = (
+        UniqueConstraint("booking_id", "kind", name="surveys_one_per_kind"),
+        Index("surveys_due", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    booking_id: UUID
+    kind: str
+    status: str = SurveyStatus.WAITING
+    reason: str | None = None
+    next_attempt_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    asked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    score: int | None = Field(default=None, sa_type=SmallInteger)
+    comment: str | None = Field(default=None, sa_type=Text)
+    answered_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
 class WebhookEndpoint(Table, table=True):
     """Where a CRM wants to hear of events. `secret` is sealed."""
 
@@ -153,5 +182,6 @@ class WebhookDelivery(Table, table=True):
 
 
 MAILS = Due("mails", Message, "next_attempt_at", lease=timedelta(seconds=60))
+SURVEYS = Due("surveys", Survey, "next_attempt_at", lease=timedelta(seconds=60))
 MOVES = Due("moves", MovedEvent, "next_attempt_at", lease=timedelta(seconds=60))
 WEBHOOKS = Due("webhooks", WebhookDelivery, "next_attempt_at", lease=timedelta(seconds=60))

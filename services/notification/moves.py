@@ -14,7 +14,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.dialects.postgresql import UUID as SQL_UUID
 
-from notification import webhooks
+from notification import surveys, webhooks
 from notification.domain import MessageStatus, Template, next_look_at
 from notification.models import Booking, Message, MovedEvent
 from notification.outgoing import queue
@@ -61,6 +61,7 @@ class Rounds:
             found = await tx.execute(select(moved).where(moved.c.id == event_id).with_for_update())
             move = found.one()
             written = await _write(tx, event_id, move.facts)
+            await surveys.follow(tx, event_id, EventFacts.model_validate(move.facts["event"]).ends_at)
             again_at = next_look_at(move.moved_at, tx.now, more=written == MAILS_AT_ONCE)
             await tx.execute(update(moved).where(moved.c.id == event_id).values(next_attempt_at=again_at))
 

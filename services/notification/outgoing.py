@@ -12,7 +12,7 @@ from chassis import audit
 from chassis.db import Transaction, table
 from chassis.errors import NotFound
 from sqlalchemy import FromClause, Row, Select, exists, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from notification.domain import MessageStatus, MessageTrigger, Template, after, next_mail_at
 from notification.models import MAILS, Booking, Message, MovedEvent
@@ -47,10 +47,11 @@ async def queue(
     *,
     cause: str,
     at: datetime | None = None,
+    survey: Insert | None = None,
 ) -> None:
     """Queues the mails of a transition with their facts, each once: the constraint on (booking, template, cause) is what makes it one.
 
-    Without `at` they leave right after the commit.
+    Without `at` they leave right after the commit. `survey` is the row of a survey that the transition begins, written along.
     """
     rows = [
         {
@@ -69,7 +70,7 @@ async def queue(
         for template, facts in mails.items()
     ]
     once = insert(table(Message)).values(rows).on_conflict_do_nothing(constraint="messages_one_per_transition")
-    await tx.execute(once)
+    await tx.execute(once if survey is None else once.add_cte(survey.cte("survey")))
 
 
 async def take_up(tx: Transaction, message_id: UUID, mail_domain: str) -> Attempt | None:

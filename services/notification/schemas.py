@@ -1,4 +1,4 @@
-"""What staff send and see."""
+"""What staff send and see, and whoever is asked how it was."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from notification.domain import DeliveryStatus, EndpointStatus, MessageStatus, Template
 from notification.payloads import TYPES
+from notification.survey_rules import COMMENT_MAX, SCORES, Kind
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # the prefix of every secret, not one
 SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
@@ -122,3 +123,41 @@ class Deliveries(BaseModel):
 
     items: list[DeliveryOut]
     next: UUID | None
+
+
+class SurveyAnswer(BaseModel):
+    """How it was, from 1, very bad, to 5, very good."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    score: StrictInt = Field(ge=SCORES[0], le=SCORES[-1])
+    comment: Annotated[str, StringConstraints(strip_whitespace=True, max_length=COMMENT_MAX)] | None = None
+
+
+class SurveyRead(BaseModel):
+    """A survey as whoever has its mail sees it. The comment is not shown again: mails are passed on."""
+
+    kind: Kind
+    event_name: str
+    open_until: datetime = Field(description="the last instant at which an answer is taken or changed")
+    is_open: bool
+    score: int | None = Field(description="absent while it is not answered")
+    answered_at: datetime | None
+
+
+class SurveyAnswered(BaseModel):
+    """An answer as staff see it."""
+
+    id: UUID
+    booking_id: UUID
+    kind: Kind
+    score: int
+    comment: str | None
+    answered_at: datetime
+
+
+class SurveyAnswers(BaseModel):
+    """Answers, newest first. `next_cursor` asks for those before them."""
+
+    items: list[SurveyAnswered]
+    next_cursor: UUID | None

@@ -12,27 +12,35 @@ from uuid import UUID
 
 from chassis.db import Transaction, table
 from chassis.errors import TooEarly
-from contracts.booking import BookingCancelled, BookingConfirmed, BookingExpired, BookingPlaced, TicketsCancelled
+from contracts.booking import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExpired,
+    BookingPlaced,
+    EventFacts,
+    TicketsCancelled,
+)
 from contracts.payment import PaymentAttemptFailed, PaymentFailed, PaymentVoided
 from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed, RefundSettledManually
 from sqlalchemy import Row, exists, func, literal, select, update
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects.postgresql import insert
 
-from notification import moves, webhooks
+from notification import moves, surveys, webhooks
 from notification.domain import Template
 from notification.models import Booking, Message, MovedEvent
 from notification.outgoing import queue
 from notification.payloads import Announced, cause
+from notification.survey_rules import Kind
 
 POLICY_WAIT = timedelta(seconds=30)
 """How long the mail of a confirmation that overtook BookingPlaced waits for the refund policy, which only that event brings."""
 
 AFTER_CANCELLATION = frozenset({"customer_cancelled", "staff_cancelled", "event_cancelled"})
-"""Reasons of a refund that the mail of the cancellation must come before."""
+"""Reasons of a refund that may follow from a cancellation. Newer events say whether it does."""
 
 CANCELLATION_WAIT = timedelta(seconds=5)
-"""How long a refund for such a reason waits for it: staff may give the reason for a booking that nobody has cancelled."""
+"""How long a refund for such a reason, told without saying so, waits for one: staff may give the reason where nobody has cancelled."""
 
 
 async def booking_placed(tx: Transaction, event: BookingPlaced) -> None:
@@ -76,7 +84,9 @@ async def booking_confirmed(tx: Transaction, event: BookingConfirmed) -> None:
     found = stored.one()
     waits = found.no_policy and event.total.amount_minor > 0
     at = tx.now + POLICY_WAIT if waits else None
-    await queue(tx, event.booking_id, {Template.CONFIRMATION: {}}, cause=cause(event), at=at)
+    now = EventFacts.model_validate(found.move["event"]) if found.move else event.event
+    survey = surveys.begun(tx, event.booking_id, Kind.EVENT, now.ends_at)
+    await queue(tx, event.booking_id, {Template.CONFIRMATION: {}}, cause=cause(event), at=at, survey=survey)
     if found.move is not None and moves.is_news(found.move, event.event):
         await moves.tell(tx, event.booking_id, found.move)
     await webhooks.announce(tx, event)
@@ -148,7 +158,8 @@ async def refund_completed(tx: Transaction, event: RefundCompleted) -> None:
     if by_policy and booking.cancelled and booking.is_whole and kept > 0:
         facts["kept"] = {"amount_minor": kept, "currency": event.amount.currency}
     facts["for_tickets"] = by_policy and booking.gave_tickets_back and not booking.cancelled
-    await queue(tx, event.booking_id, {Template.REFUND_SENT: facts}, cause=cause(event))
+    survey = surveys.begun(tx, event.booking_id, Kind.REFUND, tx.now)
+    await queue(tx, event.booking_id, {Template.REFUND_SENT: facts}, cause=cause(event), survey=survey)
     await webhooks.announce(tx, event)
 
 
@@ -217,7 +228,9 @@ async def _refunded(tx: Transaction, event: RefundCompleted) -> Row[Any]:
         messages.c.template.in_([Template.REFUND_SENT, Template.REFUND_SETTLED]),
         messages.c.cause.not_like(f"refund/{event.refund_id}/%"),
     )
-    waits = event.reason in AFTER_CANCELLATION and tx.now - event.occurred_at < CANCELLATION_WAIT
+    waits = event.for_cancellation
+    if waits is None:
+        waits = event.reason in AFTER_CANCELLATION and tx.now - event.occurred_at < CANCELLATION_WAIT
     found = await tx.execute(
         select(
             bookings.c.cancelled,

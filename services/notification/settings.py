@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Annotated
@@ -11,9 +12,11 @@ from chassis.settings import ServiceSettings, Shared
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from notification.survey_rules import Kind, Terms
+
 
 class Settings(ServiceSettings):
-    """The mail server, the sender, the staff who are written to, and the hosts that may be called although they are internal."""
+    """The mail server, the sender, the staff who are written to, the hosts that may be called although they are internal, and surveys."""
 
     model_config = SettingsConfigDict(env_prefix="NOTIFICATION_", extra="ignore")
 
@@ -25,6 +28,9 @@ class Settings(ServiceSettings):
     mail_from: str
     staff_address: str | None = None
     webhook_allowed_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
+    surveys: bool = True
+    survey_event_delay_s: int = Field(86_400, ge=0)
+    survey_refund_delay_s: int = Field(86_400, ge=0)
 
     @field_validator("mail_from")
     @classmethod
@@ -49,6 +55,12 @@ class Settings(ServiceSettings):
         if wrong := [host for host in hosts if not host.rpartition(":")[2].isdecimal() or not host.rpartition(":")[0]]:
             raise ValueError(f"{', '.join(sorted(wrong))} is not host:port")
         return hosts
+
+    @property
+    def survey_terms(self) -> Terms:
+        """Whether buyers are asked how it was, and when."""
+        delays = {Kind.EVENT: self.survey_event_delay_s, Kind.REFUND: self.survey_refund_delay_s}
+        return Terms(self.surveys, {kind: timedelta(seconds=delay_s) for kind, delay_s in delays.items()})
 
     @property
     def sender(self) -> Address:

@@ -21,7 +21,8 @@ class Story:
 
     `event` is where and when the event takes place now, `promised_starts_at` when it was to start at the time of buying. `move` is the
     number of its newest move, 0 before the first, and `full_refund_until` the end of the time in which it gives everything back.
-    `tickets` are those that are valid, `given_back` those that no longer are. `access` is the holder's token, for links.
+    `tickets` are those that are valid, `given_back` those that no longer are. `access` is the token for links: the holder's, or that of the
+    survey. `language` is the buyer's, which only surveys are written in so far.
     """
 
     template: Template
@@ -37,6 +38,7 @@ class Story:
     move: int = 0
     full_refund_until: datetime | None = None
     access: str | None = field(default=None, repr=False)
+    language: str = "en"
 
     @property
     def thread(self) -> str:

@@ -138,6 +138,14 @@ def ground_of_cancellation(by: str, was: str) -> Ground:
     return Ground.POLICY if was == "confirmed" else Ground.NEVER_CONFIRMED
 
 
+def is_for_cancellation(ground: Ground, *, is_cancelled: bool) -> bool:
+    """Whether booking tells of the cancellation that a refund follows from: of tickets, or of the booking, where that is known.
+
+    Of a cancelled event's bookings one that had expired is refunded without: a payment that came late finds no seats.
+    """
+    return ground is Ground.TICKETS or (is_cancelled and ground in ENDS_BOOKING - {Ground.SEATS_UNAVAILABLE})
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """All that a decision rests on.

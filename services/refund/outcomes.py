@@ -30,7 +30,7 @@ from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import Update
 
-from refund import metrics
+from refund import domain, metrics
 from refund.cases import case_of, given_refunds, read_booking
 from refund.domain import Ground, Status, Trigger, decide, next_status
 from refund.models import Booking, Dispute, Refund
@@ -57,7 +57,11 @@ async def complete_refund(tx: Transaction, event: PaymentRefunded) -> None:
         tx.after_commit(metrics.OVERPAID.inc)
         return
     moved = _moved(tx, refund, event, Trigger.REFUNDED, version=refund.version + 1)
-    await tx.execute(outbox.with_events(tx, moved, RefundCompleted(**_about(tx, refund), reason=refund.reason)))
+    is_for_cancellation = domain.is_for_cancellation(
+        Ground(refund.ground), is_cancelled=refund.cancelled_by is not None
+    )
+    completed = RefundCompleted(**_about(tx, refund), reason=refund.reason, for_cancellation=is_for_cancellation)
+    await tx.execute(outbox.with_events(tx, moved, completed))
     count(tx, Status.SUCCEEDED, refund.reason, refund.amount_minor, refund.currency)
     count_accepted(tx, tx.now - datetime.fromisoformat(refund.received_at))
 
@@ -220,6 +224,7 @@ async def _news_about(tx: Transaction, event: AboutRefund) -> Row[Any] | None:
             bookings.c.outside_minor,
             bookings.c.unavailable_minor,
             bookings.c.lost_minor,
+            bookings.c.cancelled_by,
             bookings.c.dispute_id,
             bookings.c.dispute_version,
         )

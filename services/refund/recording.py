@@ -107,10 +107,11 @@ def _first_event(
             booking_id=refund.booking_id,
             rule=rule,
         )
-    told: Mapping[Status, type[RefundApproved | RefundAwaitingApproval | RefundCompleted]] = {
+    if refund.status == Status.SUCCEEDED:  # made by hand at the provider, whatever booking tells
+        return RefundCompleted(**about(refund), for_cancellation=False)
+    told: Mapping[Status, type[RefundApproved | RefundAwaitingApproval]] = {
         Status.APPROVED: RefundApproved,
         Status.AWAITING_APPROVAL: RefundAwaitingApproval,
-        Status.SUCCEEDED: RefundCompleted,
     }
     return told[Status(refund.status)](**about(refund))
 

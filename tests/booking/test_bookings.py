@@ -51,7 +51,9 @@ async def test_placing_is_told_with_everything_that_others_need(office: BoxOffic
     assert str(placed.event.event_id) == event["id"]
     assert placed.event.starts_at.isoformat().replace("+00:00", "Z") == event["starts_at"]
     assert (placed.hold_expires_at - placed.occurred_at).total_seconds() == HOLD_S
-    assert office.service.sealer.unseal_json(placed.contact, "booking.contact") == booking["contact"]
+    assert office.service.sealer.unseal_json(placed.contact, "booking.contact") == booking["contact"] | {
+        "language": "en"
+    }
 
 
 async def test_personal_data_and_codes_rest_sealed(office: BoxOffice) -> None:

@@ -123,3 +123,21 @@ def test_a_wrong_keyset_is_named_and_not_shown(keyset: str) -> None:
 def test_a_wrong_index_key_is_named(key: str) -> None:
     with pytest.raises(ValueError, match=r"^BOXOFFICE_BLIND_INDEX_KEY is not 32 bytes"):
         Sealer.from_settings(new_keyset(), key)
+
+
+def test_a_signature_is_of_one_text_for_one_purpose(sealer: Sealer) -> None:
+    """Equal on every process that has the key, no blind index, and nothing that is not it opens: not even what is no ASCII."""
+    signature = sealer.sign("survey 1", "survey")
+    assert sealer.sign("survey 1", "survey") == signature
+    assert sealer.is_signed("survey 1", "survey", signature)
+    others = {
+        sealer.sign("survey 2", "survey"),
+        sealer.sign("survey 1", "other"),
+        Sealer.from_settings(new_keyset(), new_index_key()).sign("survey 1", "survey"),
+        sealer.blind_index("survey 1", "survey"),
+        f"{signature}=",
+        signature[:-1],
+        "",
+        "ä\ud800",
+    }
+    assert not any(sealer.is_signed("survey 1", "survey", each) for each in others)

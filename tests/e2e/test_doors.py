@@ -31,6 +31,9 @@ PUBLIC = {
 BY_LINK = {"refund GET /refunds/status.html"}
 """Pages behind a link that a mail may hold: the token stands in the address."""
 
+BY_MAIL = {"notification GET /surveys/{survey_id}", "notification PUT /surveys/{survey_id}/answer"}
+"""Opened by the token of one survey: whoever has another, or none, is told that there is nothing (tests/notification/test_surveys.py)."""
+
 VIEWER_MAY = {"payment POST /payments", "payment POST /payments/{payment_id}/sync"}
 """What staff who may only look may send: both only show where a payment stands."""
 
@@ -51,6 +54,11 @@ class World(NamedTuple):
     routes: list[Route]
     known: Known
     stranger: Bought
+
+
+def closed_of(world: World) -> list[Route]:
+    """What nobody opens without signing in or the token of a booking."""
+    return [route for route in world.routes if route.needs_token and str(route) not in BY_MAIL]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +122,7 @@ async def test_only_the_named_routes_need_no_token(world: World) -> None:
 
 async def test_a_wrong_token_opens_nothing(stack: Stack, world: World) -> None:
     """Algorithm, issuer, audience, times, key, kind: 401 from every route, and the answer never says which it was."""
-    home, closed = stack.running.home, [route for route in world.routes if route.needs_token]
+    home, closed = stack.running.home, closed_of(world)
     manager = tokens.staff(home, stack.status["issuer"], "manager")
     holder = tokens.booking(home, world.known["booking_id"])
     for signer in (manager, holder):  # what the wrong ones differ from is accepted
@@ -162,7 +170,7 @@ async def test_a_missing_role_is_refused_whatever_exists(stack: Stack, world: Wo
     The same for what does not exist.
     """
     home, issuer = stack.running.home, stack.status["issuer"]
-    closed = [route for route in world.routes if route.needs_token]
+    closed = closed_of(world)
     writes = [route for route in closed if route.method != "GET" and str(route) not in VIEWER_MAY]
     for routes, roles in ((closed, ()), (closed, ("admin", "owner")), (writes, ("viewer",))):
         token = {f"roles {roles}": f"Bearer {tokens.staff(home, issuer, *roles).sign()}"}
@@ -173,7 +181,7 @@ async def test_a_missing_role_is_refused_whatever_exists(stack: Stack, world: Wo
 
 async def test_another_bookings_token_shows_nothing_and_tells_nothing(stack: Stack, world: World) -> None:
     """403 or 404 from every route, and not to be told from the answer about something that does not exist."""
-    closed = [route for route in world.routes if route.needs_token]
+    closed = closed_of(world)
     token = {"another booking's token": f"Bearer {world.stranger.token}"}
     foreign = await ask(stack, closed, world.known, token)
     assert [str(each) for each in foreign if each.answer.status_code not in {403, 404}] == []

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from chassis.crypto import Sealer, Unsealable
@@ -29,6 +30,7 @@ FIELDS = (
     "refund.payout_details",
     "payment.review_note",
     "payment.receipt",
+    "notification.survey_comment",
     "idempotency.answer",
 )
 CIPHERTEXT = re.compile(r"[A-Za-z0-9_-]{36,}={0,2}")
@@ -85,6 +87,23 @@ async def buy_with_a_declined_card(stack: Stack, bought: Bought) -> None:
     await stack.buy(bought)
 
 
+async def answer_the_survey(stack: Stack, bought: Bought, comment: str) -> None:
+    """As if its mail had been read."""
+
+    async def begun() -> bool:
+        of_refund = "SELECT count(*) FROM surveys WHERE booking_id = $1 AND kind = 'refund'"
+        return await stack.count("notification", of_refund, UUID(bought.id)) == 1
+
+    await until(begun, "no refund is known to the surveys")
+    async with stack.database("notification") as connection:
+        await connection.execute(
+            "UPDATE surveys SET status = 'asked', asked_at = now(), next_attempt_at = NULL, score = 1, comment = $2, "
+            "answered_at = now() WHERE booking_id = $1 AND kind = 'refund'",
+            UUID(bought.id),
+            sealer_of(stack).seal(comment, "notification.survey_comment"),
+        )
+
+
 async def ask(stack: Stack, path: str) -> Json:
     found: Json = await stack.shop.ask("", "GET", path, headers=await stack.shop.staff())
     return found
@@ -119,6 +138,7 @@ async def test_an_erased_customer_is_nowhere_and_everything_goes_on(stack: Stack
     asked = {"booking_id": coming.id, "amount_minor": 100, "reason": "goodwill", "note": note}
     staff = await stack.shop.staff()
     refund = await stack.shop.ask("refund", "POST", "/api/refunds", json=asked, headers=staff)
+    await answer_the_survey(stack, gone, f"{who['name']} was here")
     await stack.verify()
     secret = (*told, note, gone.token, coming.token)
     assert {place.partition(",")[0] for place in await places(stack, *secret)} >= {
@@ -128,6 +148,7 @@ async def test_an_erased_customer_is_nowhere_and_everything_goes_on(stack: Stack
         "booking.idempotency_keys.answer",
         "notification.bookings.contact",
         "notification.bookings.access",
+        "notification.surveys.comment",
         "refund.refunds.note",
         "refund.idempotency_keys.answer",
     }

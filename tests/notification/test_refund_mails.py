@@ -34,6 +34,7 @@ from tests.notification.conftest import (
     html_of,
     plain,
 )
+from tests.notification.test_mails import too_early
 from tests.support.service import running_service
 
 GIVEN_BACK, REMAINING = (UUID(ticket["line_id"]) for ticket in TICKETS)
@@ -122,8 +123,31 @@ async def test_what_a_policy_keeps_is_told_with_the_refund(office: Office) -> No
     assert "kept" not in plain(goodwill)
 
 
+async def test_a_refund_that_follows_from_a_cancellation_waits_for_it_however_long(office: Office) -> None:
+    """And is told after it, once the parked event is sent back."""
+    booking_id = await booked(office)
+    event = refund(RefundCompleted, booking_id, 100, reason="customer_cancelled", for_cancellation=True)
+    event_id = await too_early(
+        office, event.model_copy(update={"occurred_at": event.occurred_at - timedelta(minutes=3)})
+    )
+    await office.running.deliver_and_wait(given_back(booking_id))
+    await office.running.deliver(event, event_id)
+    mails = await office.mails(booking_id, 3)
+    assert [mail["X-Boxoffice-Template"] for mail in mails] == ["confirmation", "tickets_cancelled", "refund_sent"]
+
+
+async def test_a_refund_that_no_cancellation_belongs_to_is_told_at_once(office: Office) -> None:
+    """Whatever reason staff gave: its first delivery has its effect, or it would be parked here."""
+    booking_id = await booked(office)
+    parked = await office.running.parked(RefundCompleted)
+    refunded = refund(RefundCompleted, booking_id, 100, reason="staff_cancelled", for_cancellation=False)
+    await office.running.deliver_and_wait(refunded)
+    await office.mails(booking_id, 2)
+    assert await office.running.parked(RefundCompleted) == parked
+
+
 async def test_a_reason_that_staff_gave_does_not_hold_the_mail_for_ever(office: Office) -> None:
-    """Staff may refund "since the organiser cancelled" without cancelling anything: the mail comes when the wait is over."""
+    """Of an event that does not say whether a cancellation belongs to it: the mail comes when the wait is over."""
     booking_id = await booked(office)
     event = refund(RefundCompleted, booking_id, 100, reason="staff_cancelled")
     await office.running.deliver_and_wait(

@@ -209,6 +209,28 @@ def test_a_mail_that_staff_sent_again_needs_no_transition() -> None:
     assert list(people.mails(dossier, SETTLED)) == []
 
 
+@pytest.mark.parametrize(
+    ("template", "is_refunded", "found"),
+    [("survey_event", False, []), ("survey_refund", False, ["V2"]), ("survey_refund", True, [])],
+)
+def test_a_survey_asks_about_what_there_was(template: str, found: list[str], *, is_refunded: bool) -> None:
+    """Whether it has come yet is no matter of theirs: only that nobody is asked about a refund that was none."""
+    dossier = paid()
+    confirmation = Message(
+        new_id(), dossier.booking_id, "confirmation", f"booking/{dossier.booking_id}/3", {}, "sent", "<1@x.example>", 1,
+        A_MINUTE_AGO, None,
+    )  # fmt: skip
+    dossier.messages = [confirmation, replace(confirmation, id=new_id(), template=template, cause=f"survey/{new_id()}")]
+    if is_refunded:
+        facts = (new_id(), dossier.booking_id, new_id(), "succeeded", 2000, "EUR", "staff", "{}", 2, A_MINUTE_AGO)
+        refund = Refund(*facts, [Told(2, "refund.completed.v1", None)])
+        dossier.refunds.append(refund)
+        dossier.messages.append(
+            replace(confirmation, id=new_id(), template="refund_sent", cause=f"refund/{refund.id}/2")
+        )
+    assert [each.check for each in people.mails(dossier, SETTLED)] == found
+
+
 def test_an_expiry_has_a_mail_only_after_a_failed_attempt() -> None:
     dossier = paid()
     assert dossier.booking is not None

@@ -26,6 +26,7 @@ from refund.domain import (
     Trigger,
     decide,
     ground_of_cancellation,
+    is_for_cancellation,
     next_status,
 )
 from refund.policy import InvalidPolicy, Policy, Tier
@@ -442,3 +443,10 @@ def test_shares_add_up_and_are_within_one_of_exact(weights: list[int], data: st.
         assert 0 <= share <= weight
         if sum(weights):
             assert abs(share * sum(weights) - amount * weight) < sum(weights)
+
+
+def test_a_refund_says_whether_a_cancellation_belongs_to_it() -> None:
+    """Of tickets always; of the booking only where booking has told of one: a late payment for a cancelled event may have none."""
+    told = {ground for ground in Ground if is_for_cancellation(ground, is_cancelled=True)}
+    assert told == {Ground.POLICY, Ground.TICKETS, Ground.EVENT_CANCELLED, Ground.NEVER_CONFIRMED}
+    assert {ground for ground in Ground if is_for_cancellation(ground, is_cancelled=False)} == {Ground.TICKETS}

@@ -65,6 +65,20 @@ async def test_a_refund_is_followed_through_all_that_it_waits_for(refund: Runnin
     assert [type(said) for said in await story.said()] == [RefundApproved, RefundCompleted]
 
 
+async def test_it_says_whether_a_cancellation_belongs_to_it(refund: Running) -> None:
+    """Not by the reason that staff gave, but by what was told of the booking."""
+    cancelled, approved = await begun(refund)
+    await cancelled.tell(cancelled.refunded(approved))
+    assert (await cancelled.says(RefundCompleted)).for_cancellation is True
+    kept = Story(refund)
+    await kept.paid()
+    assert (
+        await ask(kept, reason="staff_cancelled", amount_minor=100, override=True, role="manager")
+    ).status_code == 201
+    await kept.tell(kept.refunded(await kept.says(RefundApproved)))
+    assert (await kept.says(RefundCompleted)).for_cancellation is False
+
+
 async def test_since_when_it_waits_does_not_move_while_it_waits(refund: Running) -> None:
     story, approved = await begun(refund)
     await story.tell(story.refund_pending(approved, "provider", 3))
@@ -285,6 +299,7 @@ async def test_a_refund_made_at_the_provider_is_one_of_ours(refund: Running) -> 
     await story.tell(made, story.refunded_outside(500, refund_id=made.refund_id))
     completed = await story.says(RefundCompleted)
     assert (completed.refund_id, completed.reason, completed.version) == (made.refund_id, "made_outside", 1)
+    assert completed.for_cancellation is False
     row = await newest(story)
     assert (row["status"], row["ground"], row["reason"]) == ("succeeded", "outside", "made_outside")
     trace = TRACE.validate_python(row["trace"])

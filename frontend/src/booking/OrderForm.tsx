@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { onceOnly, Problem } from "../api/client";
 import { type BookingCreate, createBooking, type EventRead } from "../api/generated";
+import type { Language } from "../i18n";
 import { Section } from "../layout/Section";
 import { keepToken } from "./access";
 import { useKey } from "./ask";
@@ -19,7 +20,7 @@ type Wrong = { tickets?: string; name?: string; email?: string; accept?: string 
 
 /** Tickets, contact, price and terms of one booking. What is chosen outlives a reload. */
 export function OrderForm({ event }: { event: EventRead }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const navigate = useNavigate();
   const cache = useQueryClient();
   const [draft, setDraft] = useState<Draft>(() => draftOf(event.id));
@@ -84,6 +85,7 @@ export function OrderForm({ event }: { event: EventRead }) {
       event_id: event.id,
       items: chosen.map(({ id }) => ({ ticket_type_id: id, quantity: draft.quantities[id] ?? 0 })),
       contact: { name: draft.name.trim(), email: draft.email.trim() },
+      language: i18n.language as Language,
       policy_accepted: accepted,
     });
   }

@@ -293,4 +293,37 @@ export const de: Texts = {
     toBooking: "Zur Buchung",
     refundedAway: "Was erstattet wurde, lässt sich gerade nicht anzeigen.",
   },
+  survey: {
+    event: {
+      title: "Wie war {{event}}?",
+      text: "Die Buchung, der Einlass und die Veranstaltung selbst: Wie war es für Sie?",
+    },
+    refund: {
+      title: "Wie lief Ihre Erstattung?",
+      text: "Für {{event}}: Wie ist es für Sie gelaufen?",
+    },
+    question: "Wie war es?",
+    scale: {
+      veryBad: "1, sehr schlecht",
+      bad: "2, schlecht",
+      fair: "3, in Ordnung",
+      good: "4, gut",
+      veryGood: "5, sehr gut",
+    },
+    comment: "Möchten Sie etwas dazu schreiben?",
+    commentText: "Bis zu 1.000 Zeichen. Unsere Mitarbeiter lesen es zusammen mit Ihrer Buchung.",
+    missing: "Bitte wählen Sie eine der fünf Antworten.",
+    send: "Antwort senden",
+    answered: "Sie haben {{score}} von 5 geantwortet. Eine neue Antwort tritt an diese Stelle.",
+    failed: "Das ist nicht angekommen. Bitte versuchen Sie es noch einmal.",
+    thanks: "Vielen Dank",
+    saved: "Ihre Antwort ist {{score}} von 5.",
+    change: "Antwort ändern",
+    closed: "Diese Umfrage ist beendet",
+    closedText: "Antworten waren 30 Tage lang möglich.",
+    closedAnswered: "Antworten waren 30 Tage lang möglich. Ihre ist {{score}} von 5. Vielen Dank.",
+    unopened: "Öffnen Sie die Umfrage aus Ihrer Mail",
+    unopenedText:
+      "Der Link in der Mail öffnet sie. Tut er es nicht, ist die Umfrage vorbei oder die Adresse unvollständig.",
+  },
 };

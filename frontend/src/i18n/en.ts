@@ -276,6 +276,38 @@ export const en = {
     toBooking: "To the booking",
     refundedAway: "What was refunded cannot be shown right now.",
   },
+  survey: {
+    event: {
+      title: "How was {{event}}?",
+      text: "Booking, entry and the event itself: how was it for you?",
+    },
+    refund: {
+      title: "How was your refund?",
+      text: "For {{event}}: how did it go for you?",
+    },
+    question: "How was it?",
+    scale: {
+      veryBad: "1, very bad",
+      bad: "2, bad",
+      fair: "3, all right",
+      good: "4, good",
+      veryGood: "5, very good",
+    },
+    comment: "Would you like to add something?",
+    commentText: "Up to 1,000 characters. Staff read it with your booking.",
+    missing: "Please choose one of the five.",
+    send: "Send answer",
+    answered: "You have answered {{score}} of 5. A new answer takes its place.",
+    failed: "That did not get through. Please try again.",
+    thanks: "Thank you",
+    saved: "Your answer is {{score}} of 5.",
+    change: "Change my answer",
+    closed: "This survey is closed",
+    closedText: "Answers were taken for 30 days.",
+    closedAnswered: "Answers were taken for 30 days. Yours is {{score}} of 5. Thank you.",
+    unopened: "Open the survey from your mail",
+    unopenedText: "The link in the mail opens it. If it does not, the survey is over or the address is incomplete.",
+  },
 };
 
 /** The same keys with other sentences. */

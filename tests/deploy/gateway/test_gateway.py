@@ -43,6 +43,7 @@ STREAMS = ("/api/bookings/1/stream", "/api/refund-campaigns/1/stream")
         ("/api/notifications", "notification", "/notifications"),
         ("/api/webhook-endpoints/1/deliveries", "notification", "/webhook-endpoints/1/deliveries"),
         ("/api/webhook-deliveries", "notification", "/webhook-deliveries"),
+        ("/api/surveys/1/answer", "notification", "/surveys/1/answer"),
         ("/api/parked/booking", "booking", "/parked/booking"),
         ("/api/parked/payment/payment.booking-placed/1", "payment", "/parked/payment/payment.booking-placed/1"),
         ("/api/parked/refund", "refund", "/parked/refund"),
@@ -95,7 +96,9 @@ async def test_what_is_not_named_does_not_exist_outside(
     assert PROBLEM in head or not path.startswith(("/api", "/webhooks")) or "%2f" in path, "a person gets a page"
 
 
-@pytest.mark.parametrize("path", ["/", "/events/1", "/bookings/1/receipt", "/staff", "/staff/bookings?q=x", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "/events/1", "/bookings/1/receipt", "/survey/1", "/staff", "/staff/bookings?q=x", "/nowhere"]
+)
 async def test_a_page_may_load_what_is_listed_and_style_itself_by_a_nonce(
     client: httpx2.AsyncClient, path: str
 ) -> None:

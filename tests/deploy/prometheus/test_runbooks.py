@@ -15,7 +15,14 @@ from tests.deploy.prometheus.promql import selectors
 from tests.deploy.prometheus.test_rules import RECORDED
 
 RUNBOOKS = sorted((Path(__file__).parents[3] / "docs" / "runbooks").glob("*.md"))
-ROUTERS = ("booking.api", "payment.api", "refund.api", "refund.campaign_api", "notification.api")
+ROUTERS = (
+    "booking.api",
+    "payment.api",
+    "refund.api",
+    "refund.campaign_api",
+    "notification.api",
+    "notification.survey_api",
+)
 
 pages = pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
 

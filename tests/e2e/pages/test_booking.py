@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import secrets
 from datetime import timedelta
@@ -10,7 +11,7 @@ from uuid import UUID
 import pytest
 from playwright.async_api import Route, expect
 
-from sandbox.story.shop import Json
+from sandbox.story.shop import Bought, Json
 from tests.e2e.pages.conftest import NewVisitor
 from tests.e2e.pages.visitor import CARD_WITH_3DS, DECLINED, Visitor
 from tests.e2e.stack import Stack, order, until
@@ -187,7 +188,11 @@ async def test_a_german_phone_books_by_keyboard_alone(new_visitor: NewVisitor, e
     await page.keyboard.press("Space")
     assert await visitor.violations() == []
     await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")
+    async with page.expect_request(
+        lambda request: (request.method, request.url[-13:]) == ("POST", "/api/bookings")
+    ) as placing:
+        await page.keyboard.press("Enter")
+    assert (await placing.value).post_data_json["language"] == "de"
     await expect(visitor.card_form.locator("[name=number]")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
     await visitor.enter_card()
@@ -197,6 +202,41 @@ async def test_a_german_phone_books_by_keyboard_alone(new_visitor: NewVisitor, e
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
     assert await visitor.violations() == []
     assert await page.locator("html").get_attribute("lang") == "de"
+
+
+async def test_a_survey_is_answered_from_its_mail(stack: Stack, new_visitor: NewVisitor, event: Json) -> None:
+    """By keyboard, on a phone, in the mail's language. Its link chooses an answer and gives none; the token leaves the address."""
+    placed = await stack.shop.ask("booking", "POST", "/api/bookings", json={**order(event), "language": "de"})
+    bought = Bought(placed["booking"], placed["access_token"])
+    await stack.buy(bought)
+    await stack.shop.cancel(bought)
+    link = await _survey_link(stack, bought.id)
+    visitor = await new_visitor(phone=True, language="de-DE")
+    page = visitor.page
+    await page.goto(link)
+    await visitor.sees("Wie lief Ihre Erstattung?")
+    await expect(page.get_by_role("radio", name="4, gut")).to_be_checked()
+    assert "token" not in page.url
+    answer = "SELECT count(*) FROM surveys WHERE booking_id = $1 AND score = $2"
+    assert (
+        await stack.count("notification", f"{answer} OR booking_id = $1 AND score IS NOT NULL", UUID(bought.id), 4) == 0
+    )
+    assert await visitor.violations() == []
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    await page.get_by_role("radio", name="4, gut").focus()
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("Schnell und ohne Rückfragen.")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await visitor.sees("Vielen Dank")
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+    assert await visitor.violations() == []
+    assert await stack.count("notification", answer, UUID(bought.id), 5) == 1
+    await page.reload()
+    await expect(page.get_by_text("Sie haben 5 von 5 geantwortet.")).to_be_visible()
+    await page.goto(f"/survey/{link.partition('/survey/')[2][:36]}#token=forged")
+    await visitor.sees("Öffnen Sie die Umfrage aus Ihrer Mail")
 
 
 @pytest.mark.parametrize("service", ["booking", "payment", "refund"])
@@ -258,6 +298,35 @@ async def test_the_payment_page_loads_what_is_listed_and_nothing_else(
     }
     inline = "[...document.querySelectorAll('script')].filter((script) => !script.src).length"
     assert await visitor.page.evaluate(inline) == 0
+
+
+async def _survey_link(stack: Stack, booking_id: str) -> str:
+    """The link of 4 of 5 in the mail that asks about a refund, whose time this lets come."""
+
+    async def begun() -> bool:
+        return (
+            await stack.count(
+                "notification",
+                "SELECT count(*) FROM surveys WHERE booking_id = $1 AND kind = 'refund'",
+                UUID(booking_id),
+            )
+            == 1
+        )
+
+    await until(begun, "no refund is known to the surveys")
+    async with stack.database("notification") as connection:
+        await connection.execute(
+            "UPDATE surveys SET created_at = now() - interval '2 days', next_attempt_at = now() "
+            "WHERE booking_id = $1 AND kind = 'refund' AND status = 'waiting'",
+            UUID(booking_id),
+        )
+
+    async def mailed() -> list[str]:
+        mails = await stack.shop.mails(booking_id)
+        pages = [mail["html"] for mail in mails if mail["subject"].startswith("Wie lief die Erstattung")]
+        return [html.unescape(link) for page in pages for link in re.findall(r'href="([^"]+score=4)"', page)]
+
+    return (await until(mailed, "no mail asks how the refund was"))[0]
 
 
 async def _end_hold(stack: Stack, booking_id: str) -> None:

@@ -21,6 +21,8 @@ const TEMPLATES = every<Template>({
   refund_failed: 1,
   refund_settled: 1,
   nothing_to_refund: 1,
+  survey_event: 1,
+  survey_refund: 1,
   staff_refund_failed: 1,
   staff_approval: 1,
   staff_payment_review: 1,
