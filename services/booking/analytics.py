@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from chassis.db import Transaction, table
+from chassis.period import Period
 from sqlalchemy import BigInteger, Date, Row, Select, Text, cast, func, literal, select, tuple_
 
-from booking.dates import period
 from booking.models import Booking, Event, Ticket, TicketType
 from booking.schemas import EventAnalytics, SalesOfDay, SalesOfEvent
 
 
-async def sales(tx: Transaction, *, since: date, until: date, timezone: str) -> EventAnalytics:
-    """Bookings that were confirmed from the day `since` to the day before `until`, days being those of `timezone`.
-
-    Amounts are what was sold, whether or not it was given back later. Raises Invalid for a period that is empty or too long.
-    """
-    rows = (await tx.execute(_sold(since, until, timezone))).all()
+async def sales(tx: Transaction, period: Period) -> EventAnalytics:
+    """Bookings that were confirmed in the period. Amounts are what was sold, whether or not it was given back later."""
+    rows = (await tx.execute(_sold(period))).all()
     by_event = [row for row in rows if row.event_id is not None]
     about = await _about(tx, by_event)
     return EventAnalytics(
@@ -34,20 +29,19 @@ async def sales(tx: Transaction, *, since: date, until: date, timezone: str) -> 
     )
 
 
-def _sold(since: date, until: date, timezone: str) -> Select[Any]:
+def _sold(period: Period) -> Select[Any]:
     """Both groupings in one pass over the same bookings, so that they add up to the same."""
-    begins, ends = period(since, until, ZoneInfo(timezone))
     bookings, tickets = table(Booking), table(Ticket)
     count = select(func.count()).where(tickets.c.booking_id == bookings.c.id).scalar_subquery()
     confirmed = (
         select(
-            cast(func.timezone(literal(timezone, Text), bookings.c.confirmed_at), Date).label("day"),
+            cast(func.timezone(literal(period.timezone, Text), bookings.c.confirmed_at), Date).label("day"),
             bookings.c.event_id,
             cast(bookings.c.currency, Text).label("currency"),
             bookings.c.total_minor,
             count.label("tickets"),
         )
-        .where(bookings.c.confirmed_at >= begins, bookings.c.confirmed_at < ends)
+        .where(bookings.c.confirmed_at >= period.begins, bookings.c.confirmed_at < period.ends)
         .cte("confirmed")
     )
     day, event_id, currency = confirmed.c.day, confirmed.c.event_id, confirmed.c.currency

@@ -10,6 +10,8 @@ from chassis.csv_export import CsvResponse
 from chassis.db import Tx
 from chassis.errors import Forbidden
 from chassis.idempotency import Idempotent
+from chassis.period import AskedPeriod
+from chassis.timeline import Timeline
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -21,7 +23,6 @@ from booking.schemas import (
     BookingPage,
     BookingPlacedRead,
     BookingRead,
-    Day,
     Email,
     EventAnalytics,
     EventCancellation,
@@ -30,8 +31,6 @@ from booking.schemas import (
     EventPage,
     EventRead,
     Search,
-    Timeline,
-    TimeZone,
 )
 from booking.search import Filters
 
@@ -125,7 +124,7 @@ async def read_booking(booking_id: UUID, request: Request, tx: Tx, holder: Holde
 
 @router.get("/bookings/{booking_id}/timeline")
 async def read_timeline(booking_id: UUID, tx: Tx, _: Staff) -> Timeline:
-    """What happened to the booking, the oldest first."""
+    """What happened to the booking, oldest first."""
     return await timeline.read_timeline(tx, booking_id)
 
 
@@ -163,8 +162,6 @@ async def cancel_booking(
 
 
 @router.get("/analytics/events")
-async def read_event_analytics(
-    tx: Tx, _: Staff, since: Day, until: Annotated[Day, Query(description="not part of it")], timezone: TimeZone = "UTC"
-) -> EventAnalytics:
+async def read_event_analytics(tx: Tx, _: Staff, period: AskedPeriod) -> EventAnalytics:
     """What was sold, by the day of confirmation and by event. At most 366 days, which are those of `timezone`."""
-    return await analytics.sales(tx, since=since, until=until, timezone=timezone)
+    return await analytics.sales(tx, period)

@@ -6,7 +6,7 @@ Pure: no clock, no database. Instants are aware datetimes, local times are naive
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -139,17 +139,3 @@ def full_refund_until(
     by_policy = [after.starts_at - timedelta(hours=hours) for hours, percent in tiers if percent == EVERYTHING]
     until = min(max([now + timedelta(days=days), *by_policy]), after.starts_at)
     return max(until, standing) if standing else until
-
-
-PERIOD_DAYS_MAX = 366
-
-
-def period(since: date, until: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The instants at which the days `since` and `until` begin on the clocks of `zone`; the second is not part of the period.
-
-    Raises Invalid for a period of no days or of more than PERIOD_DAYS_MAX.
-    """
-    if not timedelta(0) < until - since <= timedelta(days=PERIOD_DAYS_MAX):
-        raise Invalid("until", f"must be 1 to {PERIOD_DAYS_MAX} days after since")
-    begins, ends = (datetime.combine(day, time.min, zone).astimezone(UTC) for day in (since, until))
-    return begins, ends

@@ -6,8 +6,8 @@ import unicodedata
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
-from zoneinfo import available_timezones
 
+from chassis.period import TimeZone
 from contracts.booking import EventFacts, PolicySnapshot
 from contracts.money import EXPONENTS, LARGEST_AMOUNT_MINOR, Money
 from email_validator import EmailNotValidError, validate_email
@@ -16,7 +16,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     NaiveDatetime,
     StrictBool,
     StrictInt,
@@ -51,13 +50,6 @@ def _enabled_currency(code: str) -> str:
     return code
 
 
-def _iana_zone(name: str) -> str:
-    # The set also holds links of the machine, such as localtime.
-    if name not in available_timezones() or ("/" not in name and name != "UTC"):
-        raise ValueError("is not an IANA time zone such as Europe/Berlin")
-    return name
-
-
 def _email(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
@@ -79,8 +71,6 @@ Search = Annotated[
     StringConstraints(max_length=EMAIL_LENGTH_MAX),
     Field(description="an e-mail address, a ticket's code, a booking's id, or words of the buyer's name in any order"),
 ]
-Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
-TimeZone = Annotated[str, StringConstraints(max_length=100), AfterValidator(_iana_zone)]
 Currency = Annotated[str, AfterValidator(_enabled_currency)]
 
 
@@ -338,42 +328,6 @@ class BookingPage(BaseModel):
 
     items: list[BookingSummary]
     next_cursor: UUID | None
-
-
-What = Literal[
-    "placed",
-    "authorized",
-    "secured",
-    "seats_unavailable",
-    "expired",
-    "paid",
-    "confirmed",
-    "event_moved",
-    "tickets_given_back",
-    "cancelled",
-    "refund_declined",
-    "refund_failed",
-    "refund_completed",
-    "refund_settled_manually",
-]
-"""What happens to a booking. Of what happened at one instant, the order is this."""
-
-
-class TimelineEntry(BaseModel):
-    """Something that happened to a booking. `detail` holds ids, amounts, instants and reasons, never personal data."""
-
-    at: datetime
-    what: What
-    by: str | None = Field(
-        description="customer, event, or the sign-in subject of a member of staff; absent where nobody asked"
-    )
-    detail: dict[str, JsonValue]
-
-
-class Timeline(BaseModel):
-    """What happened to a booking, the oldest first."""
-
-    items: list[TimelineEntry]
 
 
 class SalesOfDay(BaseModel):
