@@ -27,6 +27,7 @@ from payment.schemas import (
     PaymentPage,
     PaymentRead,
     PaymentStarted,
+    RefundRead,
     ReviewPage,
     ReviewRead,
 )
@@ -109,6 +110,12 @@ async def sync_payment(
 ) -> PaymentRead:
     """A hint that something has happened: the provider is asked at once."""
     return await service.sync_payment(database, gateway, payment_id, holder, rules)
+
+
+@router.post("/payments/{payment_id}/refunds/{refund_id}/retry")
+async def retry_payment_refund(payment_id: UUID, refund_id: UUID, asker: Refunder, tx: Tx) -> RefundRead:
+    """Sends the failed refund of a rejected payment once more. All others are retried as refunds: `/refunds/{refund_id}/retry`."""
+    return await reviews.retry_refund(tx, asker, payment_id, refund_id)
 
 
 @router.get("/disputes")

@@ -1,6 +1,7 @@
 """Payments that a person looks at: opened under the payment's lock, decided by staff, and closed where booking needs the money no more.
 
-A decision only says what is wanted. The provider is asked afterwards, by the usual advance.
+A decision, as to send a failed refund of a rejected one once more, only says what is wanted. The provider is asked afterwards, by the usual
+advance.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from payment import metrics
-from payment.changes import Change
+from payment.changes import Change, RefundChange
 from payment.domain import Release, Trigger, Wish
 from payment.fraud import ReviewKind, ReviewStatus, unacceptable
 from payment.intents import doubt_again, tell_authorized
-from payment.models import Payment, Review, locked_payment
-from payment.schemas import Decision, ReviewPage, ReviewRead, shown_review
+from payment.models import Payment, Review, locked_payment, refund_now
+from payment.refund_states import RefundStatus
+from payment.schemas import Decision, RefundRead, ReviewPage, ReviewRead, shown_refund, shown_review
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,35 @@ async def reject(tx: Transaction, sealer: Sealer, staff: Principal, payment_id: 
     change, review = await _open(tx, payment_id, asked.review_id)
     let_go(change, Release.REVIEW_REJECTED)
     return await _decide(change, review, ReviewStatus.REJECTED, staff.subject, sealer=sealer, note=asked.note)
+
+
+async def retry_refund(tx: Transaction, staff: Principal, payment_id: UUID, refund_id: UUID) -> RefundRead:
+    """Sends the failed refund of a rejected payment once more, now instead of at its daily turn.
+
+    Raises NotFound, Conflict for one that has not failed, that the refund service decides on, or of which less is left.
+    """
+    payment = await locked_payment(tx, payment_id)
+    refund = await refund_now(tx, refund_id)
+    if payment is None or refund is None or refund.payment_id != payment_id:
+        raise NotFound("refund")
+    if refund.is_told:
+        raise Conflict("This refund is decided on its own page: retry it there.", state=refund.status)
+    if refund.status is not RefundStatus.FAILED:
+        raise Conflict(f"Only a refund that failed is retried; this one is {refund.status}.", state=refund.status)
+    if refund.amount_minor > payment.refundable_minor:
+        raise Conflict("Less is left of the payment than this refund.", state=refund.status)
+    change = RefundChange(tx, payment, refund)
+    change.check_refund_soon()
+    await change.save()
+    await audit.record(
+        tx,
+        actor=staff.subject,
+        action="payment_refund.retry",
+        subject=f"payment/{payment_id}",
+        reason=refund.failure_code,
+        after={"refund_id": refund_id, "amount_minor": refund.amount_minor, "currency": refund.currency},
+    )
+    return shown_refund(refund)
 
 
 async def end_held(change: Change) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import httpx2
 import pytest
+from chassis.audit import AuditRow
 from chassis.db import table
 from contracts.payment import DisputeClosed, DisputeOpened, PaymentAuthorized, PaymentFailed
 from payment import metrics
@@ -14,7 +16,7 @@ from payment.changes import Change
 from payment.fraud import Rules
 from payment.gateways import Gateway, RefundOrder, RefundView, Refused
 from payment.holds import apply_look
-from payment.models import Decline, Payment, Refund, locked_payment
+from payment.models import LEASE, Decline, Payment, Refund, locked_payment
 from payment.watch import measure
 from sqlalchemy import insert, select
 
@@ -205,6 +207,34 @@ async def test_a_refund_that_fails_for_a_rejected_payment_is_seen_and_sent_anew(
     balances = await still_shop.balances(payment)
     assert (balances["revenue"], balances["refunds"]) == (-5000, 5000)
     assert f"clearing:{refund.id}" not in balances
+
+
+async def retried(shop: Shop, payment: Payment, refund_id: UUID, role: str = "refunder") -> httpx2.Response:
+    path = f"/payments/{payment.id}/refunds/{refund_id}/retry"
+    return await shop.service.client.post(path, headers=shop.service.staff(role, "carol"))
+
+
+async def test_staff_need_not_wait_a_day_to_send_it_anew(still_shop: Shop) -> None:
+    """Only once it has failed, only what no refund of the refund service is, and who asked is audited."""
+    payment, refund = await rejected_and_captured(still_shop)
+    assert (await retried(still_shop, payment, refund.id)).json()["state"] == "submitted"
+    refund = await still_shop.advance_refund(refund.id, cast("Gateway", Refusing(still_shop.gateway)))
+    assert (await retried(still_shop, payment, refund.id, "viewer")).status_code == 403
+    assert (await retried(still_shop, payment, uuid4())).status_code == 404
+    other = await still_shop.started()
+    assert (await retried(still_shop, other, refund.id)).status_code == 404
+
+    answer = await retried(still_shop, payment, refund.id)
+    assert (answer.status_code, answer.json()["failure_code"]) == (200, "expired_or_canceled_card"), answer.text
+    audited, refunds = table(AuditRow), table(Refund)
+    async with still_shop.service.database.transaction() as tx:
+        due_at = (await tx.execute(select(refunds.c.next_check_at).where(refunds.c.id == refund.id))).scalar_one()
+        assert due_at <= tx.now + LEASE
+        [row] = await tx.execute(select(audited).where(audited.c.action == "payment_refund.retry"))
+    assert (row.actor, row.subject, row.after["refund_id"]) == ("carol", f"payment/{payment.id}", str(refund.id))
+    refund = await still_shop.advance_refund(refund.id)
+    assert refund.status == "succeeded"
+    assert (await retried(still_shop, payment, refund.id)).status_code == 409
 
 
 async def test_others_need_not_know_a_rejected_payment_to_hear_of_its_dispute(still_shop: Shop) -> None:
