@@ -1,7 +1,8 @@
 """The sandbox's sign-in: an OpenID Connect issuer that believes everybody, so that staff tokens need no accounts.
 
 Discovery, keys, and two ways to a token: `POST /token` with a role (for the command line and tests), and the authorization code flow with
-PKCE behind a page that asks for the role (for a dashboard in a browser). Access tokens follow RFC 9068.
+PKCE behind a page that asks for the role (for a dashboard in a browser). Access tokens follow RFC 9068. Who has signed in has a session,
+which answers `prompt=none`, until they sign out (OpenID Connect RP-Initiated Logout 1.0) or the issuer restarts; anybody else is asked.
 
 Three keys at most are published: the one that signs, the one that will sign after the next rotation, so that verifiers have it in time, and
 the one that signed before the last, whose tokens may still be alive.
@@ -37,6 +38,8 @@ AUDIENCE = "boxoffice"
 TOKEN_LIFE = timedelta(minutes=15)
 CODE_LIFE = timedelta(minutes=1)
 CODES_MAX = 1000
+SESSIONS_MAX = 1000
+SESSION_COOKIE = "sandbox-session"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -124,6 +127,28 @@ class Issuer:
         self.keys = keys
         self._clock = clock
         self._codes: dict[str, Granted] = {}
+        self._sessions: dict[str, tuple[Role, str]] = {}
+
+    def begin(self, role: Role, subject: str) -> str:
+        """A session of somebody who has signed in; its name is a secret."""
+        self._sessions = dict(list(self._sessions.items())[1 - SESSIONS_MAX :])
+        session = secrets.token_urlsafe(32)
+        self._sessions[session] = (role, subject)
+        return session
+
+    def known(self, session: str) -> tuple[Role, str] | None:
+        """Whose session it is: role and subject."""
+        return self._sessions.get(session)
+
+    def end(self, session: str, id_token: str) -> None:
+        """The session ends. Raises Refused for an ID token that is not ours, an old one being as good as any."""
+        keys = {key["kid"]: jwt.PyJWK(key) for key in self.keys.public()["keys"]}
+        try:
+            key = keys[jwt.get_unverified_header(id_token)["kid"]]
+            jwt.decode(id_token, key, ["RS256"], {"verify_exp": False, "verify_aud": False}, issuer=self.url)
+        except (KeyError, jwt.PyJWTError):
+            raise Refused("invalid_request", "id_token_hint is not an ID token of this issuer.") from None
+        self._sessions.pop(session, None)
 
     def access_token(self, role: Role, subject: str, client_id: str) -> str:
         """Holds for TOKEN_LIFE (RFC 9068)."""
@@ -186,6 +211,7 @@ def create_app(issuer: Issuer) -> FastAPI:
     _add_metadata(app, issuer)
     _add_tokens(app, issuer)
     _add_sign_in(app, issuer)
+    _add_sign_out(app, issuer)
     return app
 
 
@@ -194,6 +220,7 @@ def _add_metadata(app: FastAPI, issuer: Issuer) -> None:
         "issuer": issuer.url,
         "authorization_endpoint": f"{issuer.url}/authorize",
         "token_endpoint": f"{issuer.url}/token",
+        "end_session_endpoint": f"{issuer.url}/end-session",
         "jwks_uri": f"{issuer.url}/jwks.json",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -203,6 +230,7 @@ def _add_metadata(app: FastAPI, issuer: Issuer) -> None:
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["none"],
         "scopes_supported": ["openid"],
+        "prompt_values_supported": ["none", "login"],
         "claims_supported": ["iss", "aud", "sub", "exp", "iat", "nbf", "nonce", "preferred_username"],
         "authorization_response_iss_parameter_supported": True,
     }
@@ -252,9 +280,13 @@ def _add_tokens(app: FastAPI, issuer: Issuer) -> None:
 def _add_sign_in(app: FastAPI, issuer: Issuer) -> None:
     @app.get("/authorize")
     async def ask(request: Request) -> Response:
-        asked = _asked(request)
+        asked = _asked(request, issuer)
         if isinstance(asked, Response):
             return asked
+        if request.query_params.get("prompt") == "none":
+            known = issuer.known(request.cookies.get(SESSION_COOKIE, ""))
+            answer = {"error": "login_required"} if known is None else {"code": issuer.code(asked, *known)}
+            return _back(asked.redirect_uri, asked.state, **answer, iss=issuer.url)
         destination = urlsplit(asked.redirect_uri)
         # Browsers apply form-action to the redirect that follows the form, too.
         allowed = f"'self' {destination.scheme}://{destination.netloc}"
@@ -264,38 +296,58 @@ def _add_sign_in(app: FastAPI, issuer: Issuer) -> None:
     async def grant(
         request: Request, role: Annotated[str, Form()], sub: Annotated[str, Form(max_length=200)] = ""
     ) -> Response:
-        asked = _asked(request)
+        asked = _asked(request, issuer)
         if isinstance(asked, Response):
             return asked
         granted = _role(role)
-        code = issuer.code(asked, granted, sub.strip() or f"sandbox-{granted}")
-        return _back(asked.redirect_uri, asked.state, code=code, iss=issuer.url)
+        subject = sub.strip() or f"sandbox-{granted}"
+        answer = _back(asked.redirect_uri, asked.state, code=issuer.code(asked, granted, subject), iss=issuer.url)
+        answer.set_cookie(SESSION_COOKIE, issuer.begin(granted, subject), httponly=True, samesite="lax")
+        return answer
 
-    def _asked(request: Request) -> Asked | Response:
-        """The request in the query, or what to answer where it is wrong: to the client where its address can be trusted, else a page."""
-        query = request.query_params
-        redirect_uri, state = query.get("redirect_uri", ""), query.get("state")
-        if not query.get("client_id"):
-            return page("refused.html", status=400, sentence="client_id is missing.")
-        if not _on_this_machine(redirect_uri):
-            sentence = "redirect_uri is not an http or https address of this machine without a fragment."
+
+def _asked(request: Request, issuer: Issuer) -> Asked | Response:
+    """The request in the query, or what to answer where it is wrong: to the client where its address can be trusted, else a page."""
+    query = request.query_params
+    redirect_uri, state = query.get("redirect_uri", ""), query.get("state")
+    if not query.get("client_id"):
+        return page("refused.html", status=400, sentence="client_id is missing.")
+    if not _on_this_machine(redirect_uri):
+        sentence = "redirect_uri is not an http or https address of this machine without a fragment."
+        return page("refused.html", status=400, sentence=sentence)
+    if query.get("response_type") != "code":
+        return _back(redirect_uri, state, error="unsupported_response_type", iss=issuer.url)
+    if query.get("code_challenge_method") != "S256" or not query.get("code_challenge"):
+        wrong = {
+            "error": "invalid_request",
+            "error_description": "code_challenge with the method S256 is required.",
+        }
+        return _back(redirect_uri, state, **wrong, iss=issuer.url)
+    scope = query.get("scope", "openid")
+    return Asked(query["client_id"], redirect_uri, query["code_challenge"], state, query.get("nonce"), scope)
+
+
+def _add_sign_out(app: FastAPI, issuer: Issuer) -> None:
+    @app.get("/end-session")
+    async def end(
+        request: Request, id_token_hint: str = "", post_logout_redirect_uri: str = "", state: str | None = None
+    ) -> Response:
+        if not _on_this_machine(post_logout_redirect_uri):
+            sentence = "post_logout_redirect_uri is not an http or https address of this machine without a fragment."
             return page("refused.html", status=400, sentence=sentence)
-        if query.get("response_type") != "code":
-            return _back(redirect_uri, state, error="unsupported_response_type", iss=issuer.url)
-        if query.get("code_challenge_method") != "S256" or not query.get("code_challenge"):
-            wrong = {
-                "error": "invalid_request",
-                "error_description": "code_challenge with the method S256 is required.",
-            }
-            return _back(redirect_uri, state, **wrong, iss=issuer.url)
-        scope = query.get("scope", "openid")
-        return Asked(query["client_id"], redirect_uri, query["code_challenge"], state, query.get("nonce"), scope)
+        try:
+            issuer.end(request.cookies.get(SESSION_COOKIE, ""), id_token_hint)
+        except Refused as refused:
+            return page("refused.html", status=400, sentence=str(refused))
+        answer = _back(post_logout_redirect_uri, state)
+        answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
+        return answer
 
 
 def _back(redirect_uri: str, state: str | None, **facts: str) -> Response:
-    """To the client, with `iss` against mix-up (RFC 9207)."""
-    joint = "&" if urlsplit(redirect_uri).query else "?"
+    """To the client; what tells it something, with `iss` against mix-up (RFC 9207)."""
     query = urlencode({**facts, **({} if state is None else {"state": state})})
+    joint = "" if not query else "&" if urlsplit(redirect_uri).query else "?"
     return RedirectResponse(f"{redirect_uri}{joint}{query}", 303)
 
 

@@ -145,6 +145,35 @@ class TestCodeFlow:
         }
         return world.issuer.post("/token", data=form, headers={"Origin": "http://localhost:8080"})
 
+    def asked_silently(self, world: World, session: str) -> dict[str, str]:
+        """What comes back where the issuer may show no page, to a browser with this cookie."""
+        headers = {"Cookie": f"sandbox-session={session}"}
+        answer = world.issuer.get("/authorize", params=self.asked(prompt="none"), headers=headers)
+        return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+
+    def test_who_has_signed_in_is_known_until_they_sign_out(self, world: World) -> None:
+        """An ID token of ours must be shown, so that no other page can sign anybody out."""
+        answer = world.issuer.post("/authorize", params=self.asked(), data={"role": "refunder", "sub": "ada"})
+        session = answer.cookies["sandbox-session"]
+        world.issuer.cookies.clear()
+        assert {"HttpOnly", "SameSite=lax"} <= set(answer.headers["set-cookie"].split("; "))
+        assert self.asked_silently(world, "guessed")["error"] == "login_required"
+        tokens = self.redeem(world, self.asked_silently(world, session)["code"]).json()
+        claims = jwt.decode(tokens["id_token"], options={"verify_signature": False})
+        assert claims["sub"] == "ada"
+
+        def leave(id_token: str, to: str = "http://localhost:8080/staff/signed-out") -> httpx2.Response:
+            query = {"id_token_hint": id_token, "post_logout_redirect_uri": to, "client_id": "dashboard"}
+            return world.issuer.get("/end-session", params=query, headers={"Cookie": f"sandbox-session={session}"})
+
+        forged = jwt.encode(claims, "a secret of somebody else, long enough", "HS256", {"kid": "x"})
+        assert [leave(wrong).status_code for wrong in ("", "a.b.c", forged)] == [400, 400, 400]
+        assert leave(tokens["id_token"], "https://elsewhere.example/").status_code == 400
+        assert "code" in self.asked_silently(world, session)
+        answer = leave(tokens["id_token"])
+        assert (answer.status_code, answer.headers["location"]) == (303, "http://localhost:8080/staff/signed-out")
+        assert self.asked_silently(world, session)["error"] == "login_required"
+
     async def test_a_browser_gets_a_token_for_the_role_that_was_chosen(self, world: World) -> None:
         page = world.issuer.get("/authorize", params=self.asked())
         assert page.status_code == 200
