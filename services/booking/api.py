@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from booking import analytics, cancellation, catalogue, search, service, stream, timeline
+from booking.catalogue import EventFilters
 from booking.domain import Status
 from booking.schemas import (
     BookingCancel,
@@ -30,6 +31,7 @@ from booking.schemas import (
     EventCreate,
     EventPage,
     EventRead,
+    EventSearch,
     Search,
 )
 from booking.search import Filters
@@ -50,12 +52,22 @@ async def create_event(body: EventCreate, manager: Manager, once: Idempotent) ->
     return await once(lambda tx: catalogue.create_event(tx, manager, body))
 
 
+def _event_filters(
+    *, ended: bool = False, drafts: bool = False, latest_first: bool = False, q: EventSearch | None = None
+) -> EventFilters:
+    return EventFilters(ended=ended, drafts=drafts, latest_first=latest_first, q=q)
+
+
 @router.get("/events", openapi_extra=TOKEN_OPTIONAL)
 async def list_events(
-    tx: Tx, reader: Reader, *, ended: bool = False, drafts: bool = False, cursor: UUID | None = None, limit: Limit = 50
+    tx: Tx,
+    reader: Reader,
+    filters: Annotated[EventFilters, Depends(_event_filters)],
+    cursor: UUID | None = None,
+    limit: Limit = 50,
 ) -> EventPage:
     """Events by their start. `ended` adds those that are over, `drafts`, for staff, those that are not published."""
-    return await catalogue.list_events(tx, reader, ended=ended, drafts=drafts, cursor=cursor, limit=limit)
+    return await catalogue.list_events(tx, reader, filters, cursor=cursor, limit=limit)
 
 
 @router.get("/events/{event_id}", openapi_extra=TOKEN_OPTIONAL)

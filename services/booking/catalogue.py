@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from chassis.db import Transaction, table
 from chassis.errors import Forbidden, Invalid, NotFound, Unauthorized
 from contracts.booking import EventFacts, EventRescheduled, PolicySnapshot
 from contracts.money import Money
-from sqlalchemy import Select, insert, select, tuple_, update
+from sqlalchemy import Select, func, insert, select, tuple_, update
 from sqlmodel import col
 
 from booking import dates, prices, ticket_types
@@ -25,6 +26,8 @@ from booking.schemas import (
     EventRead,
     TicketTypeRead,
 )
+
+DAY = "YYYY-MM-DD"
 
 
 async def create_event(tx: Transaction, manager: Principal, body: EventCreate) -> EventRead:
@@ -148,27 +151,42 @@ async def read_event(tx: Transaction, event_id: UUID, reader: Principal | None) 
     return _read(tx, event, types, reader)
 
 
+@dataclass(frozen=True)
+class EventFilters:
+    """Which events: those to come, or all, with drafts or without; `q` is in parts of their name, venue and day."""
+
+    ended: bool = False
+    drafts: bool = False
+    latest_first: bool = False
+    q: str | None = None
+
+
 async def list_events(
-    tx: Transaction, reader: Principal | None, *, ended: bool, drafts: bool, cursor: UUID | None, limit: int
+    tx: Transaction, reader: Principal | None, filters: EventFilters, *, cursor: UUID | None, limit: int
 ) -> EventPage:
-    """Events by their start: those that have not ended, or all of them; for staff with drafts, where these are asked for.
+    """Events by their start; drafts are for staff.
 
     `cursor` is the last event of the page before. Raises Unauthorized and Forbidden where somebody else asks for drafts.
     """
-    wanted = select(col(Event.id)).order_by(col(Event.starts_at), col(Event.id)).limit(limit + 1)
-    if drafts and reader is None:
+    if filters.drafts and reader is None:
         raise Unauthorized
-    if drafts and not _is_staff(reader):
+    if filters.drafts and not _is_staff(reader):
         raise Forbidden
-    if not drafts:
+    place = tuple_(col(Event.starts_at), col(Event.id))
+    wanted = select(col(Event.id)).order_by(place.desc() if filters.latest_first else place).limit(limit + 1)
+    if not filters.drafts:
         wanted = wanted.where(col(Event.draft).is_(False))
-    if not ended:
+    if not filters.ended:
         wanted = wanted.where(col(Event.ends_at) > tx.now)
+    if filters.q is not None:
+        shown = func.concat_ws(" ", col(Event.name), col(Event.venue), func.to_char(col(Event.local_start), DAY))
+        wanted = wanted.where(*(shown.icontains(part, autoescape=True) for part in filters.q.split()))
     if cursor is not None:
         last = await tx.get(Event, cursor)
         if last is None:
             raise Invalid("cursor", "is not one that was given")
-        wanted = wanted.where(tuple_(col(Event.starts_at), col(Event.id)) > (last.starts_at, last.id))
+        after = (last.starts_at, last.id)
+        wanted = wanted.where(place < after if filters.latest_first else place > after)
     ids = list(await tx.scalars(wanted))
     rows = await tx.execute(_joined().where(col(Event.id).in_(ids[:limit])))
     found: dict[UUID, tuple[Event, list[TicketType]]] = {}

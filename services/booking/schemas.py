@@ -71,6 +71,12 @@ Search = Annotated[
     StringConstraints(max_length=EMAIL_LENGTH_MAX),
     Field(description="an e-mail address, a ticket's code, a booking's id, or words of the buyer's name in any order"),
 ]
+EventSearch = Annotated[
+    str,
+    StringConstraints(max_length=100),
+    AfterValidator(_one_line),
+    Field(description="parts of its name, its venue and its day such as 2026-11-25, in any order"),
+]
 Currency = Annotated[str, AfterValidator(_enabled_currency)]
 
 

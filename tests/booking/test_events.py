@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
+from urllib.parse import quote_plus
 from uuid import UUID, uuid4
 
 import pytest
@@ -114,6 +116,33 @@ async def test_a_cursor_that_was_never_given_is_refused(office: BoxOffice) -> No
     assert answer.status_code == 422
     assert (await office.service.client.get("/events?limit=101")).status_code == 422
     assert (await office.service.client.get("/events?limit=0")).status_code == 422
+
+
+async def test_events_are_found_by_parts_of_name_venue_and_day(office: BoxOffice) -> None:
+    """All parts must be there, whatever their case; what means something to the database is a character like others."""
+    mark = secrets.token_hex(4)
+    may = {"local_start": "2031-05-04T20:00:00", "local_end": "2031-05-04T22:00:00", "timezone": "Asia/Tokyo"}
+    june = {"local_start": "2031-06-01T20:00:00", "local_end": "2031-06-01T22:00:00"}
+    first = await office.create_event(name=f"Tosca {mark}", venue="Oper", **may)
+    second = await office.create_event(name=f"100% Tosca {mark}", venue="Zelt", **june)
+    over = await office.create_event(
+        name=f"Aida {mark}", venue="Oper", local_start="2020-01-01T10:00:00", local_end="2020-01-01T12:00:00"
+    )
+
+    async def found(words: str, query: str = "") -> list[str]:
+        return [event["id"] for event in await pages(office, f"&q={quote_plus(f'{mark} {words}')}{query}")]
+
+    assert await found("tosca") == [first["id"], second["id"]]
+    assert await found("OPER tos") == [first["id"]]
+    assert await found("oper", "&ended=true") == [over["id"], first["id"]]
+    assert await found("", "&ended=true&latest_first=true") == [second["id"], first["id"], over["id"]]
+    assert await found("2031-06") == await found("%") == [second["id"]]
+    assert await found("2031-05-04") == [first["id"]], "the day is that of the event's own clocks"
+    assert await found("T_sca") == await found("aida") == []
+    assert len(await found("  ")) == 2
+    for wrong in ("%00", "x" * 101):
+        answer = await office.service.client.get(f"/events?q={wrong}")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "q")
 
 
 async def pages(office: BoxOffice, query: str) -> list[dict[str, Any]]:
