@@ -33,7 +33,7 @@ class Change:
         self.payment = payment
         self._values: dict[str, Any] = {}
         self._events: list[Event] = []
-        self._before: list[Update] = []
+        self._before: list[Insert | Update] = []
         self._alongside: list[Insert | Update] = []
 
     def set(self, **values: Any) -> None:
@@ -70,7 +70,7 @@ class Change:
         """A statement that is run together with the payment's own."""
         self._alongside.append(statement)
 
-    def beforehand(self, statement: Update) -> None:
+    def beforehand(self, statement: Insert | Update) -> None:
         """A statement that is run before the payment's own."""
         self._before.append(statement)
 
@@ -166,8 +166,8 @@ class Change:
     async def save(self) -> None:
         """One statement, mostly. A data-modifying CTE runs whether or not the main statement matches: the payment is held, so it does."""
         self.count_disputes()
-        for closing in self._before:
-            await self.tx.execute(closing)
+        for first in self._before:
+            await self.tx.execute(first)
         payments = table(Payment)
         values = {**self._values, "updated_at": self.tx.now}
         self.payment.updated_at = self.tx.now

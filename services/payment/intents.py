@@ -305,7 +305,8 @@ def _give_back(change: Change, view: IntentView) -> None:
     """Books what was captured, whatever it is, and sends all of it back. Only that the payment is over is told."""
     payment, tx = change.payment, change.tx
     _release_clearing(change, view.ref)
-    change.post(ledger.captured(payment, view.ref, view.captured))
+    # Statements of one change run in any order, and nothing goes back before it was taken.
+    change.beforehand(ledger.entries(tx, payment.id, ledger.captured(payment, view.ref, view.captured)))
     _note_fee(change, view)
     refund = Refund(
         id=tx.new_id(),

@@ -16,7 +16,7 @@ from payment.changes import Change
 from payment.fraud import Rules
 from payment.gateways import Gateway, RefundOrder, RefundView, Refused
 from payment.holds import apply_look
-from payment.models import LEASE, Decline, Payment, Refund, locked_payment
+from payment.models import LEASE, Decline, LedgerEntry, Payment, Refund, locked_payment
 from payment.watch import measure
 from sqlalchemy import insert, select
 
@@ -168,6 +168,18 @@ async def rejected_and_captured(shop: Shop) -> tuple[Payment, Refund]:
     async with shop.service.database.transaction() as tx:
         refund = (await tx.scalars(select(Refund).where(table(Refund).c.payment_id == payment.id))).one()
     return payment, refund
+
+
+async def test_the_ledger_never_gives_back_what_it_has_not_taken(still_shop: Shop) -> None:
+    """Entry by entry, although both are written at once."""
+    payment, _ = await rejected_and_captured(still_shop)
+    entries = table(LedgerEntry)
+    async with still_shop.service.database.transaction() as tx:
+        found = await tx.scalars(
+            select(entries.c.kind).where(entries.c.payment_id == payment.id).order_by(entries.c.id)
+        )
+        kinds = list(found)
+    assert kinds.index("captured") < kinds.index("refund_started")
 
 
 async def failed_refunds(shop: Shop) -> float:
