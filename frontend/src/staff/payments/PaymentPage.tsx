@@ -17,7 +17,9 @@ import { type Column, Rows } from "../layout/Rows";
 import { StatusBadge, words } from "../layout/StatusBadge";
 import { told } from "../layout/timeline";
 import { When } from "../layout/When";
+import { useMay } from "../who";
 import { methodOf } from "./columns";
+import { isPaymentsOwn, RetryRefund } from "./RetryRefund";
 
 const REFUNDS: Column<RefundRead>[] = [
   { head: "Refund", cell: ({ id }) => <Ref to={`/staff/refunds/${id}`} id={id} /> },
@@ -28,12 +30,18 @@ const REFUNDS: Column<RefundRead>[] = [
   { head: "Since", cell: ({ updated_at }) => <When at={updated_at} />, wide: true },
 ];
 
+const toDo = (paymentId: string): Column<RefundRead> => ({
+  head: "What to do",
+  cell: (refund) => <RetryRefund paymentId={paymentId} refund={refund} />,
+});
+
 const BACK = { to: "/staff/payments", label: "Payments" };
 
 export function PaymentPage() {
   const { paymentId = "" } = useParams();
   const payment = useQuery({ ...readPaymentOptions({ path: { payment_id: paymentId } }), ...LIVE });
   const timeline = useQuery({ ...readPaymentTimelineOptions({ path: { payment_id: paymentId } }), ...LIVE });
+  const mayRetry = useMay("refunder");
   const found = payment.data;
   if (isMissing(payment)) {
     return (
@@ -63,7 +71,7 @@ export function PaymentPage() {
                 <Rows
                   label="Refunds at the provider"
                   rows={found.refunds ?? []}
-                  columns={REFUNDS}
+                  columns={mayRetry && found.refunds?.some(isPaymentsOwn) ? [...REFUNDS, toDo(paymentId)] : REFUNDS}
                   empty="Nothing was asked back from the provider."
                 />
               </Part>
