@@ -51,6 +51,8 @@ function Door({ config }: { config: Config }) {
   const { pathname, search } = useLocation();
   const navigate = useNavigate();
   const back = pathname === "/staff/signed-in";
+  const [leaving, setLeaving] = useState(false);
+  useNothingLeft();
 
   useEffect(() => {
     if (session) return;
@@ -73,18 +75,18 @@ function Door({ config }: { config: Config }) {
   );
 
   if (refusal) return <Refused sentence={refusal} again={() => window.location.assign("/staff")} />;
-  if (!session || back) {
-    return (
-      <Center h="100vh">
-        <Loader aria-label="Signing in" />
-      </Center>
-    );
-  }
+  if (leaving) return <Busy label="Signing out" />;
+  if (!session || back) return <Busy label="Signing in" />;
   if (pathname === AGAIN) return <HandOver session={session} />;
   use(session);
   return (
     <SessionContext value={session}>
-      <Frame onSignOut={() => signOut(config, session)}>
+      <Frame
+        onSignOut={() => {
+          setLeaving(true);
+          signOut(config, session);
+        }}
+      >
         <Routes>
           {PLACES.map(({ path, Page }) => (
             <Route key={path} path={path} element={<Page />} />
@@ -108,6 +110,25 @@ function useOver(session: Session | null): boolean {
     return () => clearInterval(looking);
   }, [session]);
   return over;
+}
+
+/** A page that the browser kept in memory comes back as it was left, with all that it knew: without a session it begins anew. */
+function useNothingLeft(): void {
+  useEffect(() => {
+    const look = ({ persisted }: PageTransitionEvent) => {
+      if (persisted && !kept()) window.location.reload();
+    };
+    window.addEventListener("pageshow", look);
+    return () => window.removeEventListener("pageshow", look);
+  }, []);
+}
+
+function Busy({ label }: { label: string }) {
+  return (
+    <Center h="100vh">
+      <Loader aria-label={label} />
+    </Center>
+  );
 }
 
 function Refused({ sentence, again }: { sentence: string; again: () => void }) {

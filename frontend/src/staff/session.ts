@@ -28,14 +28,35 @@ export function kept(): Session | null {
 
 export const isOver = (session: Session) => session.endsAt <= Date.now();
 
+let current: Session | undefined;
+const ours = new Set<string>();
 const waiting: ((token: string) => void)[] = [];
 
 /** From here on every request to the API is the session's. Once that has ended they wait for the next one: none is lost. */
 export function use(session: Session): void {
   sessionStorage.setItem(KEPT, JSON.stringify(session));
-  const next = () => new Promise<string>((resolve) => waiting.push(resolve));
-  client.setConfig({ auth: () => (isOver(session) ? next() : session.token) });
+  current = session;
+  ours.add(session.token);
+  client.setConfig({ auth: living, fetch: asking });
   if (!isOver(session)) for (const go of waiting.splice(0)) go(session.token);
+}
+
+/** The session's token, or the next one's. */
+async function living(): Promise<string> {
+  if (current && !isOver(current)) return current.token;
+  return new Promise((resolve) => waiting.push(resolve));
+}
+
+/** A token that the API takes no more ends its session, whatever the clock says; what was asked is asked again with the next one. */
+async function asking(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  const request = new Request(input, init);
+  const again = request.clone();
+  const answer = await fetch(request);
+  const token = request.headers.get("Authorization")?.replace("Bearer ", "") ?? "";
+  if (answer.status !== 401 || !ours.has(token)) return answer;
+  if (current?.token === token) current.endsAt = 0;
+  again.headers.set("Authorization", `Bearer ${await living()}`);
+  return fetch(again);
 }
 
 /** Ends the session here and, where the issuer has a way, there (OpenID Connect RP-Initiated Logout 1.0). */

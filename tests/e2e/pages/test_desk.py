@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import timedelta
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 from uuid import uuid4
 
 import aio_pika
 import httpx2
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.e2e.pages.conftest import NewVisitor
 from tests.e2e.pages.visitor import Visitor
@@ -40,6 +40,84 @@ async def test_a_sign_in_that_was_not_begun_here_is_explained(visitor: Visitor) 
     """A code that somebody else asked for opens nothing."""
     await visitor.page.goto("/staff/signed-in?code=stolen&state=other")
     await expect(visitor.page.get_by_role("alert")).to_contain_text("Signing in did not work")
+
+
+async def test_a_session_is_its_tabs_and_ends_here_and_at_the_issuer(stack: Stack, visitor: Visitor) -> None:
+    """A reload asks for no sign-in. The token is in the tab's own storage and in headers, never in an address or where other tabs read.
+
+    After a sign-out nothing of the desk comes back with the browser's button, and the issuer asks whoever comes next.
+    """
+    asked: list[str] = []
+    visitor.context.on("request", lambda request: asked.append(request.url))
+    page, issuer = visitor.page, stack.status["issuer"]
+    await visitor.sign_in("viewer", "/staff/events")
+    session = await page.evaluate("JSON.parse(sessionStorage['staff-session'])")
+    silent = (await page.evaluate("url => fetch(url).then(answer => answer.json())", "/config.json"))["oidc_client_id"]
+    query = {
+        "response_type": "code", "client_id": silent, "redirect_uri": stack.url("/staff/signed-in"), "prompt": "none",
+        "code_challenge": "x" * 43, "code_challenge_method": "S256",
+    }  # fmt: skip
+
+    async def known_at_the_issuer() -> bool:
+        answer = await visitor.context.request.get(f"{issuer}/authorize?{urlencode(query)}", max_redirects=0)
+        return "code=" in answer.headers["location"]
+
+    assert await known_at_the_issuer()
+    before = len(asked)
+    await page.reload()
+    await visitor.sees("Events")
+    assert not [url for url in asked[before:] if url.startswith(issuer)]
+    assert "code=" not in page.url
+    assert not [url for url in asked if session["token"] in url]
+    kept = await page.evaluate("Object.values(localStorage).join()")
+    assert session["token"] not in kept
+    assert session["idToken"] not in kept
+
+    await visitor.button("Sign out").click()
+    await visitor.sees("You are signed out")
+    assert await page.evaluate("sessionStorage.getItem('staff-session')") is None
+    assert not await known_at_the_issuer()
+    await page.go_back(wait_until="commit")
+    await page.locator("form button[name=role]").first.wait_for()
+    assert page.url.startswith(issuer)
+    assert "prompt=login" in page.url
+
+
+async def test_a_sign_in_that_ends_amid_work_is_renewed_beside_it(stack: Stack, visitor: Visitor) -> None:
+    """The API takes the token no more, whatever the clock says: one dialog, what is typed stays, and what was asked for is done once."""
+    event = await stack.shop.create_event(f"Renewed {secrets.token_hex(4)}", MONTH, capacity=5)
+    bought = await stack.shop.book(event, 1, contact())
+    await stack.buy(bought)
+    page = visitor.page
+    await visitor.sign_in("refunder", f"/staff/bookings/{bought.id}")
+    await visitor.button("Refund").click()
+    form = page.get_by_role("dialog", name="Refund", exact=True)
+    await form.get_by_label("An amount").check()
+    await form.get_by_label("Amount in EUR").fill("5.00")
+    await form.get_by_label("Reason").select_option("goodwill")
+    token = await page.evaluate("JSON.parse(sessionStorage['staff-session']).token")
+
+    async def refuse(route: Route) -> None:
+        if (await route.request.header_value("authorization")) == f"Bearer {token}":
+            await route.fulfill(
+                status=401, json={"detail": "The token is revoked."}, content_type="application/problem+json"
+            )
+        else:
+            await route.continue_()
+
+    await page.route("**/api/**", refuse)
+    await form.get_by_role("button", name="Refund €5.00").click()
+    over = page.get_by_role("dialog", name="Your sign-in has ended: sign in again")
+    await expect(over).to_have_count(1)
+    async with visitor.context.expect_page() as beside:
+        await over.get_by_role("link", name="Sign in").click()
+    other = await beside.value
+    await other.locator("button[name=role][value=refunder]").click()
+    await expect(form.get_by_text("on its way to the payment provider")).to_be_visible()
+    await expect(over).to_have_count(0)
+    assert page.url.endswith(f"/staff/bookings/{bought.id}")
+    given = "SELECT count(*) FROM refunds WHERE booking_id = $1 AND amount_minor = 500"
+    assert await stack.count("refund", given, bought.booking["id"]) == 1
 
 
 async def test_every_place_of_the_desk_is_readable(stack: Stack, new_visitor: NewVisitor) -> None:
@@ -80,6 +158,54 @@ async def test_staff_find_a_booking_and_refund_a_part(stack: Stack, visitor: Vis
     await expect(visitor.page.get_by_text("€37.66").first).to_be_visible(timeout=30_000)
     given = "SELECT count(*) FROM refunds WHERE booking_id = $1 AND amount_minor = 1234"
     assert await stack.count("refund", given, bought.booking["id"]) == 1
+    await stack.verify()
+
+
+async def test_an_event_is_found_on_the_server_and_its_bookings_with_it(stack: Stack, visitor: Visitor) -> None:
+    """By any part of its name; the choice is in the address, and its name there again after a reload."""
+    mark = secrets.token_hex(4)
+    events = [await stack.shop.create_event(f"{name} {mark}", MONTH, capacity=5) for name in ("Tosca", "Aida")]
+    for event, name in zip(events, ("Ada Lovelace", "Grace Hopper"), strict=True):
+        await stack.shop.book(event, 1, contact(name))
+    await visitor.sign_in("viewer", "/staff/bookings")
+    chooser = visitor.page.get_by_role("combobox", name="Event")
+    async with visitor.page.expect_request(re.compile(rf"/api/events\?.*q=aida(\+|%20){mark}")):
+        await chooser.fill(f"aida {mark}")
+    await visitor.page.get_by_role("option", name=re.compile(f"^Aida {mark}")).click()
+    await visitor.page.wait_for_url(f"**/bookings?event_id={events[1]['id']}")
+    await visitor.page.reload()
+    await expect(chooser).to_have_value(re.compile(f"^Aida {mark}"))
+    table = visitor.page.get_by_role("table", name="Bookings")
+    await expect(table.get_by_role("link", name="Grace Hopper")).to_be_visible()
+    await expect(table.get_by_role("link", name="Ada Lovelace")).to_have_count(0)
+    await visitor.page.goto("/staff/events")
+    await visitor.page.get_by_role("searchbox").fill(f"{mark} tos")
+    await expect(visitor.page.get_by_role("table", name="Events").get_by_role("link")).to_have_text([f"Tosca {mark}"])
+
+
+async def test_a_rejected_payments_failed_refund_is_retried(stack: Stack, visitor: Visitor) -> None:
+    """Payment gives back by itself what was charged for nothing; where that fails staff need not wait for the next day."""
+    event = await stack.shop.create_event(f"Doubted {secrets.token_hex(4)}", MONTH, capacity=5)
+    bought = await stack.shop.book(event, 1, contact())
+    wrong = {"operation": "payment_intents.capture", "kind": "mutate", "count": 1, "replace": {"amount_received": 4}}
+    await stack.provider_control("POST", "/faults", wrong)
+    payment_id = (await stack.pay(bought))["payment"]["id"]
+    await visitor.sign_in("refunder", "/staff/reviews")
+    row = visitor.page.get_by_role("table", name="Payment reviews").get_by_role("row")
+    row = row.filter(has=visitor.page.locator(f"a[href$='{payment_id}'], a[href$='{bought.id}']"))
+    await row.get_by_role("button", name="Reject").click(timeout=60_000)
+    refunds = visitor.page.get_by_role("table", name="Refunds at the provider")
+    await stack.provider_control("PUT", "/refund-course", {"course": "fails_at_once"})
+    try:
+        await visitor.page.get_by_role("dialog").get_by_role("button", name="Reject").click()
+        await visitor.page.goto(f"/staff/payments/{payment_id}")
+        await expect(refunds).to_contain_text("failed", timeout=60_000)
+    finally:
+        await stack.provider_control("PUT", "/refund-course", {"course": None})
+    await refunds.get_by_role("button", name="Retry").click()
+    await visitor.page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+    await expect(refunds).to_contain_text("succeeded", timeout=60_000)
+    await expect(refunds.get_by_role("button", name="Retry")).to_have_count(0)
     await stack.verify()
 
 

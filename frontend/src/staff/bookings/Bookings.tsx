@@ -1,9 +1,9 @@
 import { Anchor, Group } from "@mantine/core";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import type { BookingSummary, ListBookingsData, Status } from "../../api/generated";
 import { listBookingsInfiniteOptions } from "../../api/generated/@tanstack/react-query.gen";
-import { choicesQuery } from "../events/choices";
+import { EventFilter } from "../events/EventFilter";
 import { Amount } from "../layout/Amount";
 import { Csv } from "../layout/Csv";
 import { every, Filter, Search, useFilters } from "../layout/filters";
@@ -11,7 +11,7 @@ import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import type { Column } from "../layout/Rows";
 import { StatusBadge } from "../layout/StatusBadge";
-import { short, When } from "../layout/When";
+import { When } from "../layout/When";
 
 const STATUSES = every<Status>({ pending_payment: 1, payment_authorized: 1, confirmed: 1, expired: 1, cancelled: 1 });
 
@@ -37,7 +37,6 @@ const COLUMNS: Column<BookingSummary>[] = [
 
 export function Bookings() {
   const [filters, narrow] = useFilters("q", "status", "event_id");
-  const events = useQuery(choicesQuery);
   const query = filters as ListBookingsData["query"];
   const bookings = useInfiniteQuery({ ...listBookingsInfiniteOptions({ query }), ...BY_CURSOR });
   const narrowed = Object.keys(filters).length > 0;
@@ -50,15 +49,7 @@ export function Bookings() {
           onChange={(value) => narrow("q", value)}
         />
         <Filter label="Status" value={filters.status} onChange={(value) => narrow("status", value)} of={STATUSES} />
-        <Filter
-          label="Event"
-          value={filters.event_id}
-          onChange={(value) => narrow("event_id", value)}
-          of={(events.data ?? []).map(({ id, name, starts_at, timezone }) => ({
-            value: id,
-            label: `${name}, ${short(starts_at, timezone)}`,
-          }))}
-        />
+        <EventFilter value={filters.event_id} onChange={(value) => narrow("event_id", value)} />
       </Group>
       <Pages
         label="Bookings"

@@ -1,10 +1,10 @@
-import { Anchor, Button, Progress, Switch, Text } from "@mantine/core";
+import { Anchor, Button, Group, Progress, Switch, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import type { EventRead } from "../../api/generated";
 import { listEventsInfiniteOptions } from "../../api/generated/@tanstack/react-query.gen";
 import { number } from "../../format";
-import { useFilters } from "../layout/filters";
+import { Search, useFilters } from "../layout/filters";
 import { Page } from "../layout/Page";
 import { BY_CURSOR, Pages } from "../layout/Pages";
 import type { Column } from "../layout/Rows";
@@ -13,9 +13,9 @@ import { When } from "../layout/When";
 import { useMay } from "../who";
 
 export function EventsPage() {
-  const [{ ended }, narrow] = useFilters("ended");
+  const [{ ended, q }, narrow] = useFilters("ended", "q");
   const events = useInfiniteQuery({
-    ...listEventsInfiniteOptions({ query: { drafts: true, ended: Boolean(ended) } }),
+    ...listEventsInfiniteOptions({ query: { drafts: true, ended: Boolean(ended), q: q ?? null } }),
     ...BY_CURSOR,
   });
   const create = useMay("manager") && (
@@ -25,18 +25,25 @@ export function EventsPage() {
   );
   return (
     <Page title="Events" actions={create}>
-      <Switch
-        size="xs"
-        label="Past events too"
-        checked={Boolean(ended)}
-        onChange={(change) => narrow("ended", change.currentTarget.checked ? "yes" : "")}
-      />
+      <Group gap="xs">
+        <Search label="Name, venue or day such as 2026-11" value={q} onChange={(value) => narrow("q", value)} />
+        <Switch
+          size="xs"
+          label="Past events too"
+          checked={Boolean(ended)}
+          onChange={(change) => narrow("ended", change.currentTarget.checked ? "yes" : "")}
+        />
+      </Group>
       <Pages
         label="Events"
         query={events}
         rows={(page) => page.items}
         columns={COLUMNS}
-        empty="No event is planned. A new one can be prepared as a draft before anybody sees it."
+        empty={
+          q
+            ? "No event fits this search."
+            : "No event is planned. A new one can be prepared as a draft before anybody sees it."
+        }
       />
     </Page>
   );

@@ -1,33 +1,27 @@
-import { queryOptions } from "@tanstack/react-query";
-import { type EventPage, type EventRead, type ListEventsData, listEvents } from "../../api/generated";
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { type EventPage, type ListEventsData, listEvents } from "../../api/generated";
 
-const PAGES_MOST = 5;
+const MOST = 20;
 
-/** Some hundreds of events to choose one from: those to come by their start, then those that are over, the latest first. */
-export const choicesQuery = queryOptions({
-  queryKey: ["events to choose from"],
-  staleTime: 60_000,
-  queryFn: async ({ signal }) => {
-    const coming = await pages(false, signal);
-    const known = new Set(coming.map(({ id }) => id));
-    const all = await pages(true, signal);
-    return [...coming, ...all.filter(({ id }) => !known.has(id)).reverse()];
-  },
-});
+/** A few events that fit what is typed: those to come by their start, then those that are over, the latest first. `more`: there are others. */
+export const choicesQuery = (typed: string) =>
+  queryOptions({
+    queryKey: ["events to choose from", typed],
+    staleTime: 60_000,
+    placeholderData: keepPreviousData,
+    queryFn: async ({ signal }) => {
+      const q = typed || null;
+      const [coming, latest] = await Promise.all([
+        page({ q, limit: MOST }, signal),
+        page({ q, limit: MOST, ended: true, latest_first: true }, signal),
+      ]);
+      const over = latest.items.filter(({ ends_at }) => Date.parse(ends_at) <= Date.now());
+      const more = coming.next_cursor !== null || latest.next_cursor !== null;
+      return { events: [...coming.items, ...over.slice(0, MOST - coming.items.length)], more };
+    },
+  });
 
-async function pages(ended: boolean, signal: AbortSignal): Promise<EventRead[]> {
-  const found: EventRead[] = [];
-  let cursor: string | null = null;
-  for (let page = 0; page < PAGES_MOST; page++) {
-    const read: EventPage = await onePage({ ended, limit: 100, ...(cursor !== null && { cursor }) }, signal);
-    found.push(...read.items);
-    cursor = read.next_cursor;
-    if (cursor === null) break;
-  }
-  return found;
-}
-
-async function onePage(query: ListEventsData["query"], signal: AbortSignal): Promise<EventPage> {
+async function page(query: ListEventsData["query"], signal: AbortSignal): Promise<EventPage> {
   const { data } = await listEvents({ query, signal, throwOnError: true });
   return data;
 }
