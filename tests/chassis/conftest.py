@@ -16,6 +16,7 @@ from contracts.event import Event
 from fastapi import APIRouter, FastAPI
 from pydantic_settings import SettingsConfigDict
 
+from tests.chassis.issuer import world  # noqa: F401  # a fixture
 from tests.conftest import Vhost
 from tests.support.service import Running, running_service
 
