@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from payment.dispute_states import DisputeFact, dispute_status
 from payment.domain import Fact, Status
-from payment.gateways.stripe import DISPUTE_FACTS, FACTS, REFUND_FACTS
+from payment.gateways.stripe_objects import DISPUTE_FACTS, FACTS, REFUND_FACTS
 from payment.models import MADE_OUTSIDE
 from payment.refund_states import RefundStatus, RefundTrigger
 

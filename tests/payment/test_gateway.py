@@ -10,7 +10,8 @@ import stripe
 from contracts.money import EXPONENTS, InvalidMoney, Money
 from payment.domain import Fact
 from payment.gateways import Gateway, Method, NotRun, Order, Refused, Unanswered
-from payment.gateways.stripe import FACTS, REFUND_FACTS, StripeGateway, _failure, intent_view, refund_view
+from payment.gateways.stripe import StripeGateway, _failure
+from payment.gateways.stripe_objects import FACTS, REFUND_FACTS, intent_view, refund_view
 from payment.refund_states import RefundTrigger
 
 from tests.payment.shop import Shop

@@ -9,7 +9,7 @@ import pytest
 from chassis.metrics import REGISTRY
 from contracts.payment import PaymentSucceeded
 from payment.gateways import DeclineKind
-from payment.gateways.stripe import intent_view
+from payment.gateways.stripe_objects import intent_view
 from payment.metrics import CHECKOUTS
 
 from tests.payment.shop import Shop

@@ -20,7 +20,7 @@ from contracts.payment import (
 )
 from payment.changes import Change
 from payment.fraud import DECLINES_WITHIN, Rule, Rules, Signs, rules_met
-from payment.gateways.stripe import intent_view
+from payment.gateways.stripe_objects import intent_view
 from payment.holds import apply_look
 from payment.models import Decline, Payment, Refund, Review, locked_payment
 from sqlalchemy import select, update
