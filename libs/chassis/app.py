@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
 from contracts.asyncapi import document
 from contracts.catalogue import EVENTS
 from fastapi import APIRouter, FastAPI
@@ -25,13 +22,12 @@ from chassis.db import Database
 from chassis.due import Sweep
 from chassis.ids import Ids, SystemIds
 from chassis.link import BrokerLink
+from chassis.loops import running
 from chassis.parked import ParkedMessages
 from chassis.relay import Relay
 from chassis.request_id import RequestIdMiddleware
 from chassis.settings import Role, ServiceSettings, Shared
 from chassis.upkeep import Outdated, Upkeep
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ def create_service(  # the parts of a service, by name
                 loops += [relay.run(), Upkeep(database, shared.outbox_retention_days, outdated, sweeps).run()]
             if Role.SWEEPS in roles:
                 loops += [sweep.run() for sweep in sweeps]
-            await stack.enter_async_context(_running(loops))
+            await stack.enter_async_context(running(loops))
             stack.push_async_callback(link.close)
             _leave_what_stays_to_itself()
             yield
@@ -143,31 +139,7 @@ def create_service(  # the parts of a service, by name
     return app
 
 
-@asynccontextmanager
-async def _running(loops: Sequence[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Runs loops as tasks until the block ends. One that ends by itself has a bug: it ends the process, for a supervisor to restart.
-
-    Whether by an error, by a cancellation that nobody here asked for, or by a return.
-    """
-    tasks = [asyncio.create_task(loop) for loop in loops]
-    for task in tasks:
-        task.add_done_callback(_ended)
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.remove_done_callback(_ended)
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 def _leave_what_stays_to_itself() -> None:
     """Modules and routes live as long as the process: a full collection that walked them all would hold up every request."""
     gc.collect()
     gc.freeze()
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    error = None if task.cancelled() else task.exception()
-    log.critical("background loop ended", loop=repr(task.get_coro()), exc_info=error)
-    signal.raise_signal(signal.SIGTERM)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from chassis.app import Service, create_service
 from chassis.due import Sweep
+from chassis.loops import running
 from chassis.settings import Shared, load
+from chassis.watch import watch
 from fastapi import FastAPI
 
 from payment import api, jobs, receipts, webhooks
@@ -16,7 +17,7 @@ from payment.consumers import consumers
 from payment.echoes import settle_for_ever
 from payment.gateways.stripe import StripeGateway
 from payment.settings import Settings
-from payment.watch import watch
+from payment.watch import measure
 
 ROUTERS = (api.router, webhooks.router)
 
@@ -35,13 +36,11 @@ def create_app() -> FastAPI:
             settings.stripe_account,
         )
         service.app.state.gateway = gateway
-        loops = [asyncio.create_task(loop) for loop in (watch(service.database), settle_for_ever(service.database))]
+        loops = [watch(service.database, measure, "open payments"), settle_for_ever(service.database)]
         try:
-            yield jobs.sweeps(service.database, gateway, service.sealer, settings)
+            async with running(loops):
+                yield jobs.sweeps(service.database, gateway, service.sealer, settings)
         finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
             await gateway.close()
 
     app = create_service(

@@ -6,19 +6,16 @@ it is known. Whatever is not known by then is looked at when its receipt falls d
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
-import structlog
-from chassis.db import DATABASE_ERRORS, Database, reason, table
-from chassis.relay import wait
+from chassis.db import Database, table
+from chassis.loops import repeat
 from sqlalchemy import bindparam, or_, update
 from sqlalchemy.types import DateTime
 
 from payment import metrics
 from payment.domain import Status
 from payment.models import Payment, Receipt
-
-log = structlog.get_logger(__name__)
 
 LOOK_S = 0.5
 
@@ -44,12 +41,7 @@ _SETTLE = (
 
 async def settle_for_ever(database: Database) -> None:
     """Settles what is known, twice a second. An outage of the database is waited out."""
-    while True:
-        try:
-            await settle(database)
-        except DATABASE_ERRORS as error:
-            log.warning("webhooks cannot be settled", error=reason(error))
-        await wait(asyncio.Event(), LOOK_S)
+    await repeat(partial(settle, database), LOOK_S, "webhooks cannot be settled")
 
 
 async def settle(database: Database) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from datetime import timedelta
 from enum import StrEnum
 
-import structlog
-from chassis.db import DATABASE_ERRORS, Database, Transaction, table
-from chassis.relay import wait
+from chassis.db import Transaction, table
+from chassis.watch import by_status
 from sqlalchemy import func, select
 
 from payment import metrics
@@ -18,26 +16,12 @@ from payment.domain import Status
 from payment.models import Dispute, Payment, Refund
 from payment.refund_states import RefundStatus
 
-log = structlog.get_logger(__name__)
-
-WATCH_S = 10.0
 STUCK_AFTER = timedelta(minutes=10)
 OPEN_PAYMENTS = (Status.CAPTURING, Status.UNKNOWN, Status.IN_REVIEW)
 OPEN_REFUNDS = (RefundStatus.SUBMITTED, RefundStatus.PENDING, RefundStatus.UNKNOWN, RefundStatus.BLOCKED)
 
 
 OPEN_DISPUTES = (DisputeStatus.INQUIRY, DisputeStatus.OPEN)
-
-
-async def watch(database: Database) -> None:
-    """Measures for ever."""
-    while True:
-        try:
-            async with database.transaction() as tx:
-                await measure(tx)
-        except DATABASE_ERRORS as error:
-            log.warning("open payments cannot be counted", error=type(error).__name__)
-        await wait(asyncio.Event(), WATCH_S)
 
 
 async def measure(tx: Transaction) -> None:
@@ -65,13 +49,6 @@ async def _measure(
     tx: Transaction, what: str, model: type[Payment | Refund | Dispute], statuses: tuple[StrEnum, ...]
 ) -> None:
     rows = table(model)
-    counted = await tx.execute(
-        select(rows.c.status, func.count(), func.min(rows.c.status_since))
-        .where(rows.c.status.in_(statuses))
-        .group_by(rows.c.status)
-    )
-    found = {status: (count, since) for status, count, since in counted}
-    for status in statuses:
-        count, since = found.get(status, (0, tx.now))
+    async for status, count, oldest_s in by_status(tx, rows.c.status, rows.c.status_since, statuses):
         metrics.OPEN.labels(what, status).set(count)
-        metrics.OPEN_OLDEST_SECONDS.labels(what, status).set((tx.now - since).total_seconds())
+        metrics.OPEN_OLDEST_SECONDS.labels(what, status).set(oldest_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +12,8 @@ from chassis import outbox
 from chassis.app import Service
 from chassis.db import Database, Transaction, table
 from chassis.due import Sweep
+from chassis.loops import running
+from chassis.watch import watch
 from contracts.money import Money
 from contracts.refund import RefundApproved, RefundCampaignFinished
 from sqlalchemy import Row, select, update
@@ -20,7 +21,7 @@ from sqlalchemy import Row, select, update
 from refund.campaign_models import ITEMS, LOOKS, Campaign, CampaignItem, Pace
 from refund.campaign_reads import tally, totals_of
 from refund.campaign_rules import OUTCOMES, OVER, ItemState, next_look, skip_reason, spend, tokens_at_hand
-from refund.campaign_watch import watch
+from refund.campaign_watch import measure
 from refund.cases import case_of, given_refunds
 from refund.domain import PAID_BACK, Ground, Status, Trigger, decide, next_status
 from refund.limits import may_be_repeated
@@ -35,12 +36,8 @@ BY_CAMPAIGN = "campaign"
 async def parts(per_s: int, service: Service) -> AsyncIterator[Sequence[Sweep]]:
     """The sweeps of campaigns, and what shows an operator how far they are."""
     service.app.state.campaign_per_s = per_s
-    watching = asyncio.create_task(watch(service.database))
-    try:
+    async with running([watch(service.database, measure, "campaigns")]):
         yield [ItemSweep(service.database, per_s), Sweep(LOOKS, service.database, partial(look, service.database))]
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
 
 
 class ItemSweep(Sweep):

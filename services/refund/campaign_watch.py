@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import structlog
 from chassis import metrics
-from chassis.db import DATABASE_ERRORS, Database, Transaction, reason, table
-from chassis.relay import wait
+from chassis.db import Transaction, table
 from prometheus_client import Gauge
 from sqlalchemy import func, select
 
@@ -15,9 +11,6 @@ from refund.campaign_models import Campaign, CampaignItem
 from refund.campaign_reads import joined, shown_state
 from refund.campaign_rules import OVER, SHOWN_STATES
 
-log = structlog.get_logger(__name__)
-
-WATCH_S = 10.0
 ITEMS_OPEN = Gauge(
     "refund_campaign_items",
     "Bookings of refund campaigns that have not finished, by state: queued, skipped, or the status of their refund.",
@@ -29,17 +22,6 @@ OLDEST_SECONDS = Gauge(
     "Age of the oldest such booking without an outcome, since the campaign took it on.",
     registry=metrics.REGISTRY,
 )
-
-
-async def watch(database: Database) -> None:
-    """Measures for ever."""
-    while True:
-        try:
-            async with database.transaction() as tx:
-                await measure(tx)
-        except DATABASE_ERRORS as error:
-            log.warning("campaigns cannot be counted", error=reason(error))
-        await wait(asyncio.Event(), WATCH_S)
 
 
 async def measure(tx: Transaction) -> None:

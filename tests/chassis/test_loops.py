@@ -6,11 +6,12 @@ import asyncio
 import signal
 from collections.abc import Iterator
 
+import asyncpg
 import pytest
 from chassis import broker as amqp
 from chassis import link
-from chassis.app import _running
 from chassis.link import BrokerLink
+from chassis.loops import repeat, running
 
 
 @pytest.fixture
@@ -46,11 +47,27 @@ async def goes_on() -> None:
 )
 async def test_a_loop_that_ends_ends_the_process(terminated: list[int], loop: object, signals: list[int]) -> None:
     """However it ends: a service whose relay is gone would look healthy and publish nothing."""
-    async with _running([loop()]):  # type: ignore[operator]  # one of the four above
+    async with running([loop()]):  # type: ignore[operator]  # one of the four above
         for _ in range(3):
             await asyncio.sleep(0)
         assert terminated == signals
     assert terminated == signals, "the end of the block is no end of its own"
+
+
+async def test_what_is_repeated_waits_out_an_outage_and_ends_with_a_bug() -> None:
+    """A gauge that is set no more looks as if nothing had changed."""
+    ends: list[Exception] = [
+        OSError("connection refused"),
+        asyncpg.InsufficientPrivilegeError("no"),
+        ValueError("a bug"),
+    ]
+
+    async def measure() -> None:
+        raise ends.pop(0)
+
+    with pytest.raises(ValueError, match="a bug"):
+        await repeat(measure, 0.001, "refunds cannot be counted")
+    assert ends == []
 
 
 class SlowLink(BrokerLink):
