@@ -11,8 +11,9 @@ import {
 import { Amount } from "../layout/Amount";
 import { Copyable } from "../layout/Copyable";
 import { Facts } from "../layout/Facts";
-import { isMissing, Known, Said } from "../layout/Known";
+import { isMissing, Known } from "../layout/Known";
 import { LIVE } from "../layout/live";
+import { Missing } from "../layout/Missing";
 import { Page } from "../layout/Page";
 import { Part } from "../layout/Part";
 import { type Column, Rows } from "../layout/Rows";
@@ -34,13 +35,7 @@ export function BookingPage() {
   const refunds = useQuery({ ...listRefundsOptions({ query: { booking_id: bookingId } }), ...LIVE });
   const quote = useQuery({ ...quoteCancellationOptions({ query: { booking_id: bookingId } }), ...LIVE });
   const mayRefund = useMay("refunder");
-  if (isMissing(booking)) {
-    return (
-      <Page title="Booking" back={BACK}>
-        <Said>There is no booking with this id. The address may be mistyped.</Said>
-      </Page>
-    );
-  }
+  if (isMissing(booking)) return <Missing what="Booking" back={BACK} />;
   return (
     <Page
       title={booking.data ? `Booking of ${booking.data.contact.name}` : "Booking"}

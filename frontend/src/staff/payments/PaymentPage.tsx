@@ -8,8 +8,9 @@ import { Amount } from "../layout/Amount";
 import { Copyable } from "../layout/Copyable";
 import { Entries } from "../layout/Entries";
 import { Facts } from "../layout/Facts";
-import { isMissing, Known, Said } from "../layout/Known";
+import { isMissing, Known } from "../layout/Known";
 import { LIVE } from "../layout/live";
+import { Missing } from "../layout/Missing";
 import { Page } from "../layout/Page";
 import { Part } from "../layout/Part";
 import { Ref } from "../layout/Ref";
@@ -43,13 +44,7 @@ export function PaymentPage() {
   const timeline = useQuery({ ...readPaymentTimelineOptions({ path: { payment_id: paymentId } }), ...LIVE });
   const mayRetry = useMay("refunder");
   const found = payment.data;
-  if (isMissing(payment)) {
-    return (
-      <Page title="Payment" back={BACK}>
-        <Said>There is no payment with this id. The address may be mistyped.</Said>
-      </Page>
-    );
-  }
+  if (isMissing(payment)) return <Missing what="Payment" back={BACK} />;
   return (
     <Page title={found ? `Payment of ${money(found.amount)}` : "Payment"} back={BACK}>
       <Grid gap="sm">

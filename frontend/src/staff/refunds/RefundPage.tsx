@@ -6,8 +6,9 @@ import { readRefundOptions, readRefundTimelineOptions } from "../../api/generate
 import { money } from "../../format";
 import { Amount } from "../layout/Amount";
 import { Entries } from "../layout/Entries";
-import { isMissing, Known, Said } from "../layout/Known";
+import { isMissing, Known } from "../layout/Known";
 import { LIVE } from "../layout/live";
+import { Missing } from "../layout/Missing";
 import { Page } from "../layout/Page";
 import { Part } from "../layout/Part";
 import { type Column, Rows } from "../layout/Rows";
@@ -24,13 +25,7 @@ export function RefundPage() {
   const refund = useQuery({ ...readRefundOptions({ path: { refund_id: refundId } }), ...LIVE });
   const timeline = useQuery({ ...readRefundTimelineOptions({ path: { refund_id: refundId } }), ...LIVE });
   const found = refund.data;
-  if (isMissing(refund)) {
-    return (
-      <Page title="Refund" back={BACK}>
-        <Said>There is no refund with this id. The address may be mistyped.</Said>
-      </Page>
-    );
-  }
+  if (isMissing(refund)) return <Missing what="Refund" back={BACK} />;
   return (
     <Page
       title={found ? `Refund of ${money(found.amount)}` : "Refund"}
