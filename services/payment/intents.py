@@ -38,7 +38,17 @@ from payment.domain import (
 )
 from payment.fraud import ReviewKind, ReviewStatus, Rule
 from payment.gateways import SYSTEM, DeclineKind, Gateway, IntentView
-from payment.models import REFUND_CHECKS, REVIEW_REJECTED, Attempt, Decline, Operation, Payment, Refund, Review
+from payment.models import (
+    REFUND_CHECKS,
+    REVIEW_REJECTED,
+    Attempt,
+    Decline,
+    Operation,
+    Payment,
+    Refund,
+    Review,
+    new_refund,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -308,18 +318,16 @@ def _give_back(change: Change, view: IntentView) -> None:
     # Statements of one change run in any order, and nothing goes back before it was taken.
     change.beforehand(ledger.entries(tx, payment.id, ledger.captured(payment, view.ref, view.captured)))
     _note_fee(change, view)
-    refund = Refund(
-        id=tx.new_id(),
+    refund_id = tx.new_id()
+    refund = new_refund(
+        tx,
+        refund_id,
         payment_id=payment.id,
         booking_id=payment.booking_id,
-        amount_minor=view.captured.amount_minor,
-        currency=payment.currency,
+        amount=view.captured,
         reason=REVIEW_REJECTED,
-        status_since=tx.now,
-        created_at=tx.now,
-        updated_at=tx.now,
+        next_check_at=REFUND_CHECKS.soon(tx, refund_id),
     )
-    refund.next_check_at = REFUND_CHECKS.soon(tx, refund.id)
     change.alongside(insert(table(Refund)).values(refund.model_dump()))
     started = ledger.refund_started(refund, refund.id)
     change.alongside(ledger.entries(tx, payment.id, started, refund_id=refund.id))

@@ -179,6 +179,24 @@ class Refund(Table, table=True):
         return self.reason != REVIEW_REJECTED
 
 
+def new_refund(
+    tx: Transaction, refund_id: UUID, *, payment_id: UUID, booking_id: UUID, amount: Money, reason: str, **columns: Any
+) -> Refund:
+    """One that begins now; it is not written yet."""
+    return Refund(
+        id=refund_id,
+        payment_id=payment_id,
+        booking_id=booking_id,
+        amount_minor=amount.amount_minor,
+        currency=amount.currency,
+        reason=reason,
+        status_since=tx.now,
+        created_at=tx.now,
+        updated_at=tx.now,
+        **columns,
+    )
+
+
 class Review(Table, table=True):
     """A payment that a person looks at, by which rules or doubts (`reasons`), and what was decided. `note` is sealed."""
 

@@ -27,6 +27,7 @@ from payment.models import (
     Payment,
     Refund,
     locked_payment,
+    new_refund,
     refund_now,
 )
 from payment.refund_states import RefundStatus, RefundTrigger, meaning_of_refund, next_refund_status
@@ -47,18 +48,15 @@ async def execute_refund(tx: Transaction, event: RefundApproved) -> None:
         return
     is_disputed = reserved.dispute_id is not None
     attempt_id = tx.new_id()
-    refund = Refund(
-        id=event.refund_id,
+    refund = new_refund(
+        tx,
+        event.refund_id,
         payment_id=event.payment_id,
         booking_id=event.booking_id,
-        amount_minor=event.amount.amount_minor,
-        currency=event.amount.currency,
+        amount=event.amount,
         reason=event.reason,
         approved_version=event.version,
         next_check_at=None if is_disputed else REFUND_CHECKS.soon(tx, event.refund_id),
-        status_since=tx.now,
-        created_at=tx.now,
-        updated_at=tx.now,
     )
     posting = ledger.entries(tx, event.payment_id, ledger.refund_started(refund, attempt_id), refund_id=event.refund_id)
     statement = _written(refund).add_cte(posting.cte("posting"))
@@ -230,16 +228,13 @@ async def import_refund(tx: Transaction, payment: Payment, view: RefundView) -> 
     failed = view.fact is RefundTrigger.FAILED
     if failed or view.amount.currency != payment.currency or view.amount.amount_minor > left:
         return None
-    refund = Refund(
-        id=tx.new_id(),
+    refund = new_refund(
+        tx,
+        tx.new_id(),
         payment_id=payment.id,
         booking_id=payment.booking_id,
-        amount_minor=view.amount.amount_minor,
-        currency=view.amount.currency,
+        amount=view.amount,
         reason=MADE_OUTSIDE,
-        status_since=tx.now,
-        created_at=tx.now,
-        updated_at=tx.now,
     )
     await tx.execute(insert(table(Refund)).values(refund.model_dump()))
     change = RefundChange(tx, payment, refund)

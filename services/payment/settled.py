@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from payment import ledger, metrics
 from payment.changes import RefundChange
-from payment.models import Payment, Refund, locked_payment, refund_now
+from payment.models import Payment, Refund, locked_payment, new_refund, refund_now
 from payment.refund_states import GIVEN_BACK, IN_RESERVE, RefundStatus, RefundTrigger
 
 log = structlog.get_logger(__name__)
@@ -53,18 +53,15 @@ async def settle_refund(tx: Transaction, event: RefundSettledManually) -> None:
 
 async def _unsent(tx: Transaction, payment: Payment, event: RefundSettledManually) -> Refund:
     """One that payment has never had, since it was rejected."""
-    refund = Refund(
-        id=event.refund_id,
+    refund = new_refund(
+        tx,
+        event.refund_id,
         payment_id=payment.id,
         booking_id=payment.booking_id,
-        amount_minor=event.amount.amount_minor,
-        currency=event.amount.currency,
+        amount=event.amount,
         reason=event.reason,
         status=RefundStatus.FAILED,
         approved_version=event.version,
-        status_since=tx.now,
-        created_at=tx.now,
-        updated_at=tx.now,
     )
     await tx.execute(insert(table(Refund)).values(refund.model_dump()))
     return refund

@@ -34,6 +34,14 @@ class BoxOffice:
 
     service: Running
 
+    async def told(self, subject: dict[str, Any], *kinds: type[Told]) -> list[Any]:
+        """What was published of these kinds about the event or booking, oldest first."""
+        return [
+            found
+            for found in await self.service.outbox()
+            if isinstance(found, kinds) and str(found.subject) == subject["id"]
+        ]
+
     async def create_event(self, *ticket_types: dict[str, Any], **changes: Any) -> dict[str, Any]:
         """An event in two months, as it was answered."""
         body = event_body(*ticket_types, **changes)

@@ -35,10 +35,6 @@ async def cancel(
     return await office.post(f"/events/{event['id']}/cancel{query}", {}, office.service.staff(role), key)
 
 
-async def told(office: BoxOffice, event: dict[str, Any]) -> list[EventCancelled]:
-    return [e for e in await office.service.outbox_of(EventCancelled) if str(e.event_id) == event["id"]]
-
-
 async def told_of(office: BoxOffice, *bookings: dict[str, Any]) -> dict[str, list[Any]]:
     """What was published of each booking after it was placed; its events are numbered without gaps."""
     found: dict[str, list[Any]] = {booking["id"]: [] for booking in bookings}
@@ -111,7 +107,7 @@ async def test_a_dry_run_tells_what_would_end_and_changes_nothing(office: BoxOff
         },
     )
     assert "ada" not in answer.text.lower()
-    assert await told(office, event) == []
+    assert await office.told(event, EventCancelled) == []
     assert (await office.service.client.get(f"/events/{event['id']}")).json()["status"] == "on_sale"
     assert (await office.read(payments["confirmed"].booking))["status"] == "confirmed"
     assert (await cancel(office, event, key=key)).json()["cancelled_at"]
@@ -126,7 +122,7 @@ async def test_every_booking_that_is_not_over_is_cancelled(office: BoxOffice) ->
     answer = (await cancel(office, event)).json()
     assert answer["bookings"] == dict.fromkeys(Status, 1)
     await over(office, event)
-    (cancelled,) = await told(office, event)
+    (cancelled,) = await office.told(event, EventCancelled)
     assert (cancelled.version, cancelled.name) == (1, event["name"])
     assert cancelled.cancelled_at.isoformat().replace("+00:00", "Z") == answer["cancelled_at"]
     after = await told_of(office, *bookings.values())
@@ -159,7 +155,7 @@ async def test_cancelled_twice_is_cancelled_once(office: BoxOffice) -> None:
     answers += [await cancel(office, event), await cancel(office, event, query="?dry_run=true")]
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.text for answer in answers}) == 1
-    assert len(await told(office, event)) == 1
+    assert len(await office.told(event, EventCancelled)) == 1
     rows = table(AuditRow)
     wanted = select(rows).where(rows.c.subject == f"event/{event['id']}", rows.c.action == "event.cancel")
     async with office.service.database.transaction() as tx:
@@ -183,7 +179,7 @@ async def test_versions_go_on_from_the_moves(office: BoxOffice) -> None:
     path, manager = f"/events/{event['id']}", office.service.staff("manager")
     assert (await office.service.client.patch(path, json={"venue": "Arena"}, headers=manager)).status_code == 200
     await cancel(office, event)
-    assert [e.version for e in await told(office, event)] == [2]
+    assert [e.version for e in await office.told(event, EventCancelled)] == [2]
 
 
 async def test_only_managers_cancel_events(office: BoxOffice) -> None:
@@ -194,7 +190,7 @@ async def test_only_managers_cancel_events(office: BoxOffice) -> None:
         assert (await cancel(office, {"id": uuid4()}, query=query)).status_code == 404
     bare = await office.service.client.post(f"/events/{event['id']}/cancel", headers=office.service.staff("manager"))
     assert bare.status_code == 400
-    assert await told(office, event) == []
+    assert await office.told(event, EventCancelled) == []
 
 
 async def test_late_money_confirms_nothing(office: BoxOffice) -> None:

@@ -33,10 +33,6 @@ async def changed(office: BoxOffice, event: dict[str, Any], **body: Any) -> dict
     return found
 
 
-async def told(office: BoxOffice, event: dict[str, Any]) -> list[EventRescheduled]:
-    return [e for e in await office.service.outbox_of(EventRescheduled) if str(e.event_id) == event["id"]]
-
-
 def moved(event: dict[str, Any], **by: float) -> dict[str, str]:
     delta = timedelta(**by)
     return {
@@ -55,7 +51,7 @@ async def test_a_moved_event_is_told_and_bookings_keep_their_facts(office: BoxOf
     assert (booking["current_event"], booking["full_refund_until"]) == (None, None)
     now = await changed(office, event, **moved(event, days=1))
     assert (now["local_start"], now["timezone"]) == (moved(event, days=1)["local_start"], "Europe/Berlin")
-    (rescheduled,) = await told(office, event)
+    (rescheduled,) = await office.told(event, EventRescheduled)
     assert (rescheduled.version, zulu(rescheduled.previous_starts_at)) == (1, event["starts_at"])
     assert zulu(rescheduled.event.starts_at) == now["starts_at"] != event["starts_at"]
     assert zulu(rescheduled.event.ends_at) == now["ends_at"]
@@ -81,7 +77,7 @@ async def test_an_hour_later_is_told_without_a_window_and_keeps_a_standing_one(o
     given = await changed(office, event, **moved(event, hours=2), full_refund_days=7)
     again = await changed(office, event, **moved(event, hours=1))
     assert again["full_refund_until"] == given["full_refund_until"] is not None
-    first, second, third = await told(office, event)
+    first, second, third = await office.told(event, EventRescheduled)
     assert [rescheduled.version for rescheduled in (first, second, third)] == [1, 2, 3]
     assert first.full_refund_until is None
     assert second.full_refund_until == third.full_refund_until
@@ -91,19 +87,19 @@ async def test_an_hour_later_is_told_without_a_window_and_keeps_a_standing_one(o
 async def test_another_venue_is_a_move(office: BoxOffice) -> None:
     event = await office.create_event(refund_policy={"tiers": []})
     now = await changed(office, event, venue="Philharmonie", full_refund_days=3)
-    (rescheduled,) = await told(office, event)
+    (rescheduled,) = await office.told(event, EventRescheduled)
     assert (rescheduled.event.venue, zulu(rescheduled.previous_starts_at)) == ("Philharmonie", event["starts_at"])
     assert rescheduled.full_refund_until == rescheduled.occurred_at + timedelta(days=3)
     assert now["starts_at"] == event["starts_at"]
     assert await changed(office, event, venue="Philharmonie", full_refund_days=3) == now
-    assert len(await told(office, event)) == 1
+    assert len(await office.told(event, EventRescheduled)) == 1
 
 
 async def test_a_new_name_is_shown_and_not_told(office: BoxOffice) -> None:
     event = await office.create_event()
     booking = await office.book(event)
     assert (await changed(office, event, name="Don Giovanni"))["name"] == "Don Giovanni"
-    assert await told(office, event) == []
+    assert await office.told(event, EventRescheduled) == []
     read = await office.read(booking)
     assert (read["event"]["name"], read["current_event"]["name"]) == (event["name"], "Don Giovanni")
     assert (await changed(office, event))["name"] == "Don Giovanni"
@@ -218,4 +214,4 @@ async def test_what_cannot_be_is_refused(office: BoxOffice, body: dict[str, Any]
     assert answer.status_code == 422, answer.text
     assert field in [error["field"] for error in answer.json()["errors"]]
     assert await office.shown(event) == event
-    assert await told(office, event) == []
+    assert await office.told(event, EventRescheduled) == []

@@ -36,14 +36,6 @@ async def give_back(
     return await office.post(f"/bookings/{booking['id']}/cancel", body, headers, key)
 
 
-async def told(office: BoxOffice, booking: dict[str, Any]) -> list[Any]:
-    return [
-        event
-        for event in await office.service.outbox()
-        if isinstance(event, TicketsCancelled | BookingCancelled) and str(event.booking_id) == booking["id"]
-    ]
-
-
 async def test_the_booking_goes_on_with_the_others(office: BoxOffice) -> None:
     """Seats of the right types are free, the codes are dead at once, and the full cancellation gives back what was left."""
     event = await office.create_event(TICKET, RANG)
@@ -62,7 +54,7 @@ async def test_the_booking_goes_on_with_the_others(office: BoxOffice) -> None:
     ]
     assert await office.seats(event) == [(0, 1), (0, 1)]
     assert await office.read(booking) == cut
-    (cancelled,) = await told(office, booking)
+    (cancelled,) = await office.told(booking, TicketsCancelled, BookingCancelled)
     assert isinstance(cancelled, TicketsCancelled)
     assert [str(line) for line in cancelled.line_ids] == [ids[0], ids[3]]
     assert [str(line) for line in cancelled.remaining_line_ids] == [ids[1], ids[2]]
@@ -76,7 +68,7 @@ async def test_the_booking_goes_on_with_the_others(office: BoxOffice) -> None:
     assert (ended["status"], {ticket["status"] for ticket in ended["tickets"]}) == ("cancelled", {"cancelled"})
     assert ended["tickets"][0]["cancelled_at"] == received_at
     assert ended["tickets"][1]["cancelled_at"] == ended["cancelled_at"] != received_at
-    last = (await told(office, booking))[-1]
+    last = (await office.told(booking, TicketsCancelled, BookingCancelled))[-1]
     assert isinstance(last, BookingCancelled)
     assert [str(line) for line in last.line_ids] == [ids[1], ids[2]]
     assert last.version == 4
@@ -91,7 +83,7 @@ async def test_naming_all_that_are_left_cancels_the_booking(office: BoxOffice, c
         assert (await give_back(office, booking, 0)).status_code == 200
     answer = await give_back(office, booking, *([1] if cut_before else [0, 1]))
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
-    assert isinstance((await told(office, booking))[-1], BookingCancelled)
+    assert isinstance((await office.told(booking, TicketsCancelled, BookingCancelled))[-1], BookingCancelled)
     assert await office.seats(event) == [(0, 0)]
 
 
@@ -172,7 +164,7 @@ async def test_two_halves_at_once_are_the_whole(office: BoxOffice) -> None:
     assert {answer.status_code for answer in answers} == {200}
     assert await office.seats(event) == [(0, 0)]
     for booking in bookings:
-        first, second = await told(office, booking)
+        first, second = await office.told(booking, TicketsCancelled, BookingCancelled)
         assert (type(first), type(second)) == (TicketsCancelled, BookingCancelled)
         assert first.remaining_line_ids == second.line_ids
         assert first.line_ids != second.line_ids

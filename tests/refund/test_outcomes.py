@@ -1,10 +1,10 @@
-"""What payment tells of a refund, and what its buyer sees of it: every status, in the order of the news and against it."""
+"""What payment tells of a refund: every status, in the order of the news and against it."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from contracts.event import Event
@@ -13,7 +13,6 @@ from contracts.refund import RefundApproved, RefundCompleted, RefundFailed
 from refund import watch
 from refund.domain import TRANSITIONS, Status, Trigger, decide
 from refund.metrics import ACCEPTED_SECONDS, AMOUNT_MINOR, OLDEST_SECONDS, OVERPAID, UNFINISHED
-from refund.models import Refund
 from refund.reads import TRACE
 
 from tests.support.service import Running
@@ -295,106 +294,6 @@ async def test_what_was_made_outside_may_exceed_what_we_thought_was_left(
     assert (booking.promised_minor, booking.remaining_minor, booking.unavailable_minor) == (1500, 498, 0)
     assert (await story.quote())["remaining"]["amount_minor"] == 498
     assert (await ask(story)).json()["amount"]["amount_minor"] == 498
-
-
-# --- failed after it had succeeded
-
-
-async def test_a_late_failure_is_a_case_for_staff_and_the_buyer_says_another_way(refund: Running) -> None:
-    story, approved = await begun(refund)
-    await story.tell(story.refunded(approved, 3))
-    shown = await status(story)
-    assert shown["expected_from"] < shown["expected_until"]
-    assert not shown["can_choose_payout"]
-    holder, path = refund.holder(story.booking_id), f"/refunds/{approved.refund_id}/payout-details"
-    early = await refund.client.post(path, json={"account_holder": "Ada", "other_way": "Cheque"}, headers=holder)
-    assert (early.status_code, early.json()["state"]) == (409, "succeeded")
-    await story.tell(story.refund_failed(approved, 4, had_succeeded=True))
-    failed = await story.says(RefundFailed)
-    assert (failed.version, failed.had_succeeded) == (3, True)
-    shown = await status(story)
-    assert (shown["can_choose_payout"], "account that the money" in shown["what_to_do"]) == (True, True)
-    details = {"account_holder": "Ada Lovelace", "iban": "de89 3704 0044 0532 0130 00"}
-    for wrong, field in (
-        ({**details, "iban": "DE88370400440532013000"}, "iban"),
-        ({**details, "other_way": "Cheque"}, "body"),
-        ({"account_holder": "Ada"}, "body"),
-        ({**details, "account_holder": "A\u0000"}, "account_holder"),
-    ):
-        answer = await refund.client.post(path, json=wrong, headers=holder)
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
-        assert "DE88" not in answer.text
-    assert (await refund.client.post(path, json=details, headers=refund.holder(uuid4()))).status_code == 404
-    assert (await refund.client.post(path, json=details, headers=refund.staff("manager"))).status_code == 403
-    chosen = (await refund.client.post(path, json=details, headers=holder)).json()
-    assert "nothing more that you need to do" in chosen["what_to_do"]
-    listed = await refund.client.get(
-        "/refunds", params={"status": "failed", "event_id": str(story.event_id)}, headers=refund.staff("viewer")
-    )
-    [case] = listed.json()["items"]
-    assert (case["id"], case["has_payout_details"]) == (str(approved.refund_id), True)
-    seen = {
-        role: (await refund.client.get(f"/refunds/{case['id']}", headers=refund.staff(role))).json()["payout_details"]
-        for role in ("viewer", "refunder")
-    }
-    assert seen["viewer"] is None
-    assert (seen["refunder"]["iban"], seen["refunder"]["account_holder"]) == ("DE89370400440532013000", "Ada Lovelace")
-    async with refund.database.transaction() as tx:
-        row = await tx.get(Refund, UUID(case["id"]))
-    assert row is not None
-    assert row.payout_details is not None
-    assert "Lovelace" not in row.payout_details
-    assert (await settle(story, case["id"])).status_code == 200
-    assert (await status(story))["state"] == "We have paid you another way."
-
-
-# --- the page
-
-
-async def test_the_page_says_the_same_without_script_and_is_kept_nowhere(refund: Running) -> None:
-    story, approved = await begun(refund)
-    token = refund.holder(story.booking_id)["Authorization"].removeprefix("Bearer ")
-    page = await refund.client.get("/refunds/status.html", params={"token": token})
-    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert (await status(story))["state"] in page.text
-    assert "<script" not in page.text
-    assert "19.98 EUR" in page.text
-    assert page.headers["cache-control"] == "no-store"
-    assert page.headers["referrer-policy"] == "no-referrer"
-    assert "noindex" in page.headers["x-robots-tag"]
-    assert "default-src 'none'" in page.headers["content-security-policy"]
-    await story.tell(story.refund_failed(approved))
-    page = await refund.client.get("/refunds/status.html", params={"token": token})
-    path = f"/refunds/{approved.refund_id}/payout-details.html"
-    assert f'action="{approved.refund_id}/payout-details.html?token=' in page.text
-    wrong = await refund.client.post(path, params={"token": token}, data={"account_holder": "<b>", "iban": "x"})
-    assert (wrong.status_code, "is not an IBAN" in wrong.text, "<b>" in wrong.text) == (422, True, False)
-    many = await refund.client.post(path, params={"token": token}, data={f"field{n}": "x" for n in range(11)})
-    assert (many.status_code, "at most 10 fields" in many.text) == (422, True)
-    form = {"account_holder": "Ada", "iban": "", "other_way": "Cheque"}
-    sent = await refund.client.post(path, params={"token": token}, data=form)
-    assert (sent.status_code, sent.headers["location"]) == (303, f"../status.html?token={token}")
-    assert (await newest(story))["has_payout_details"]
-
-
-@pytest.mark.parametrize("who", ["nobody", "staff", "a stranger"])
-async def test_a_link_that_is_not_a_bookings_shows_nothing(refund: Running, who: str) -> None:
-    headers = {"nobody": {"Authorization": "Bearer x"}, "staff": refund.staff("manager")}
-    token = headers.get(who, refund.holder(uuid4()))["Authorization"].removeprefix("Bearer ")
-    page = await refund.client.get("/refunds/status.html", params={"token": token})
-    assert (page.status_code, "not valid" in page.text) == (404 if who == "a stranger" else 401, True)
-    assert page.headers["cache-control"] == "no-store"
-
-
-async def test_a_foreign_status_looks_like_one_that_does_not_exist(refund: Running) -> None:
-    story, _ = await begun(refund)
-    asked = {"booking_id": str(story.booking_id)}
-    foreign = await refund.client.get("/refunds/status", params=asked, headers=refund.holder(uuid4()))
-    nobody = uuid4()
-    absent = await refund.client.get(
-        "/refunds/status", params={"booking_id": str(nobody)}, headers=refund.holder(nobody)
-    )
-    assert (foreign.status_code, foreign.json()) == (404, absent.json())
 
 
 # --- what an operator sees
