@@ -93,6 +93,11 @@ export function RefundForm({ booking, refunds, quote, onClose }: Props) {
           )}
         </Stack>
       </Radio.Group>
+      {booking.status === "confirmed" && (
+        <Text size="xs" c="dimmed">
+          The tickets stay valid. Who is not to come any more needs “Cancel for the customer” instead.
+        </Text>
+      )}
       <NativeSelect
         size="xs"
         label="Reason"
