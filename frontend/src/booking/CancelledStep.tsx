@@ -22,6 +22,11 @@ export function CancelledStep({ booking, opened }: { booking: BookingRead; opene
         {by !== "event" && !paid && total.amount_minor > 0 && <Text>{t("booking.notCharged")}</Text>}
         {paid && refund_state === "none" && <Text>{t("cancelled.nothing")}</Text>}
         {paid && <Money booking={booking} opened={opened} />}
+        {confirmed_at !== null && (
+          <Anchor component={Link} to={`/bookings/${booking.id}/receipt`}>
+            {t("confirmed.receipt")}
+          </Anchor>
+        )}
         <Anchor component={Link} to="/">
           {t("cancelled.other")}
         </Anchor>

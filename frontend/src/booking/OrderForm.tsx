@@ -13,6 +13,7 @@ import { Bill } from "./Bill";
 import { type Draft, draftOf, keepDraft } from "./draft";
 import { positions, sum, taxIncluded } from "./prices";
 import { bookingQuery, eventQuery, worthTrying } from "./queries";
+import { seatsLeft } from "./sale";
 import { Terms } from "./Terms";
 import { TicketChoice } from "./TicketChoice";
 
@@ -91,20 +92,24 @@ export function OrderForm({ event }: { event: EventRead }) {
   }
 
   const free = chosen.length > 0 && sum(bill, "gross_minor") === 0;
+  const tickets = (
+    <Section title={t("event.tickets")}>
+      <TicketChoice
+        event={event}
+        quantities={draft.quantities}
+        onChange={(quantities) => {
+          setWrong(({ tickets: _, ...others }) => others);
+          change({ quantities });
+        }}
+        error={wrong.tickets}
+      />
+    </Section>
+  );
+  if (chosen.length === 0 && !seatsLeft(event)) return tickets; // nothing that a form could ask for
   return (
     <form ref={form} onSubmit={place} noValidate>
       <Stack gap="xl">
-        <Section title={t("event.tickets")}>
-          <TicketChoice
-            event={event}
-            quantities={draft.quantities}
-            onChange={(quantities) => {
-              setWrong(({ tickets: _, ...others }) => others);
-              change({ quantities });
-            }}
-            error={wrong.tickets}
-          />
-        </Section>
+        {tickets}
         <Section title={t("event.contact")} text={t("event.contactText")}>
           <Stack maw={420}>
             <TextInput

@@ -64,7 +64,7 @@ export const de: Texts = {
       email: "Bitte sagen Sie uns, wohin wir die Karten schicken sollen.",
       emailForm: "Das ist keine E-Mail-Adresse. Sie sieht aus wie name@example.com.",
       accept: "Bitte lesen Sie die Bedingungen zur Erstattung und nehmen Sie sie an.",
-      title: "Es fehlt noch etwas",
+      title: "Bitte sehen Sie Ihre Angaben noch einmal an",
       fewer_zero: "{{name}}: keine mehr da",
       fewer_one: "{{name}}: nur noch {{count}} da",
       fewer_other: "{{name}}: nur noch {{count}} da",

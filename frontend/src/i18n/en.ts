@@ -60,7 +60,7 @@ export const en = {
       email: "Please tell us where to send the tickets.",
       emailForm: "This is not an e-mail address. It looks like name@example.com.",
       accept: "Please read and accept the refund terms.",
-      title: "Something is missing",
+      title: "Please look at your entries again",
       fewer_zero: "{{name}}: none are left",
       fewer_one: "{{name}}: only {{count}} is left",
       fewer_other: "{{name}}: only {{count}} are left",

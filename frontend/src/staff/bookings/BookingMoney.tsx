@@ -55,7 +55,7 @@ export function Figures({ quote }: { quote: Quote }) {
     ["Remaining", quote.remaining],
   ];
   return (
-    <SimpleGrid cols={4} spacing="xs" component="dl" m={0}>
+    <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="xs" component="dl" m={0}>
       {figures.map(([name, amount]) => (
         <div key={name}>
           <Text component="dt" size="xs" c="dimmed">

@@ -11,7 +11,7 @@ import {
   Textarea,
   TextInput,
 } from "@mantine/core";
-import { useForm } from "@mantine/form";
+import { type FormErrors, useForm } from "@mantine/form";
 import type { ReactNode } from "react";
 import { Refusal } from "../layout/Refusal";
 import { CURRENCIES, checks, NEW_TICKET_TYPE, type Typed } from "./form";
@@ -30,8 +30,9 @@ type Props = {
 export function EventForm({ initial, exists, problem, save, buttons }: Props) {
   const form = useForm<Typed>({ initialValues: initial, validate: checks, validateInputOnBlur: true });
   const { ticket_types, tiers, currency } = form.values;
+  const toFirstWrong = (wrong: FormErrors) => form.getInputNode(Object.keys(wrong)[0] ?? "")?.focus();
   return (
-    <form onSubmit={form.onSubmit(save)} noValidate>
+    <form onSubmit={form.onSubmit(save, toFirstWrong)} noValidate>
       <Stack maw={820}>
         <SimpleGrid cols={{ base: 1, sm: 2 }}>
           <TextInput label="Name" required {...form.getInputProps("name")} />

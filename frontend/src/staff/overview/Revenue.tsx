@@ -48,6 +48,7 @@ function InOneCurrency({ currency, analytics, since, last }: Props & { currency:
         withLegend
         valueFormatter={(value) => money({ amount_minor: Math.round(value * unit), currency })}
         yAxisProps={{ width: 90 }}
+        barChartProps={{ stackOffset: "sign" }} // what went back hangs below the line
         barProps={{ isAnimationActive: false }}
         series={[
           { name: "captured", label: "Captured", color: "cyan.7" },

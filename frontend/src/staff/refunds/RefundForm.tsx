@@ -34,7 +34,8 @@ export function RefundForm({ booking, refunds, quote, onClose }: Props) {
 
   const asked = askedFor(how, { suggested, remaining: quote.remaining.amount_minor, amount, picked, currency });
   const owesAll = WHATEVER_THE_POLICY.includes(reason);
-  const abovePolicy = quote.state === "paid" && !owesAll && (asked ?? 0) > suggested;
+  const tooMuch = (asked ?? 0) > quote.remaining.amount_minor;
+  const abovePolicy = quote.state === "paid" && !owesAll && !tooMuch && (asked ?? 0) > suggested;
   const ask = async (key: string, fields: FormData) => {
     if (asked === null)
       throw new Problem(422, "Say how much goes back: an amount above zero, in the booking's currency.");
@@ -54,7 +55,7 @@ export function RefundForm({ booking, refunds, quote, onClose }: Props) {
   return (
     <Ask
       submit={asked === null ? "Refund" : `Refund ${money({ amount_minor: asked, currency })}`}
-      disabled={quote.remaining.amount_minor === 0}
+      disabled={quote.remaining.amount_minor === 0 || tooMuch}
       ask={ask}
       done={(refund) => <Done refund={refund} />}
       onClose={onClose}
@@ -92,6 +93,11 @@ export function RefundForm({ booking, refunds, quote, onClose }: Props) {
           )}
         </Stack>
       </Radio.Group>
+      {booking.status === "confirmed" && (
+        <Text size="xs" c="dimmed">
+          The tickets stay valid. Who is not to come any more needs “Cancel for the customer” instead.
+        </Text>
+      )}
       <NativeSelect
         size="xs"
         label="Reason"
@@ -112,6 +118,11 @@ export function RefundForm({ booking, refunds, quote, onClose }: Props) {
         autosize
         minRows={2}
       />
+      {tooMuch && (
+        <Alert color="red" p="xs" role="alert">
+          This is more than remains of the payment: {money(quote.remaining)}.
+        </Alert>
+      )}
       {abovePolicy && !mayOverride && (
         <Alert color="yellow" p="xs">
           This is more than the policy gives: a manager may override it.
