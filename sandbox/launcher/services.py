@@ -146,7 +146,9 @@ def _own(service: str, at: Addresses, known: Credentials, webhook_secret: str | 
         case "booking":
             return {"BOOKING_TOKEN_SIGNING_KEY": known.token_signing_key}
         case "payment":
-            return _stripe(at, known, webhook_secret)
+            return {"PAYMENT_REVIEW_ABOVE_MINOR": '{"EUR": 200000}', **_stripe(at, known, webhook_secret)}
+        case "refund":
+            return {"REFUND_APPROVAL_ABOVE_MINOR": '{"EUR": 50000}'}
         case "notification":
             return {
                 "NOTIFICATION_SMTP_HOST": "127.0.0.1",
