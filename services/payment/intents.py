@@ -321,7 +321,7 @@ def _give_back(change: Change, view: IntentView) -> None:
     refund.next_check_at = REFUND_CHECKS.soon(tx, refund.id)
     change.alongside(insert(table(Refund)).values(refund.model_dump()))
     started = ledger.refund_started(refund, refund.id)
-    change.alongside(ledger.entries(tx, payment.id, started, refund_id=refund.id))
+    change.alongside(*ledger.entries(tx, payment.id, started, refund_id=refund.id))
     change.set(captured_minor=refund.amount_minor, reserved_minor=refund.amount_minor)
     change.close_attempts(Operation.CREATE, others=True)
     _publish_failed(change)
