@@ -70,7 +70,8 @@ async def queue(
         }
         for template, facts in mails.items()
     ]
-    await tx.execute(_QUEUE, rows)
+    first, *others = rows
+    await (tx.execute(_QUEUE.values(rows)) if others else tx.execute(_QUEUE, first))
 
 
 _QUEUE = insert(table(Message)).on_conflict_do_nothing(constraint="messages_one_per_transition")
