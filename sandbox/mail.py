@@ -17,7 +17,9 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes, policy
+from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage, MIMEPart
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -45,6 +47,8 @@ CREATE TABLE IF NOT EXISTS mails (
 CREATE INDEX IF NOT EXISTS mails_by_message_id ON mails (message_id);
 """
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+POLICY = policy.default.clone(header_factory=lru_cache(1_000)(HeaderRegistry()))
+"""Most headers of a mail and of its parts are as in the mail before, and each is read several times: what it means is found out once."""
 _LOCKED_AWAY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; sandbox"
 
 
@@ -127,7 +131,7 @@ class Mails:
 
 
 def _read(sender: str, recipients: list[str], raw: bytes) -> dict[str, Any]:
-    message = message_from_bytes(raw, policy=policy.default)
+    message = message_from_bytes(raw, policy=POLICY)
     headers: dict[str, str] = {}
     for name, value in message.items():
         line = _valid(str(value))
@@ -187,7 +191,7 @@ def _decoded(leaf: MIMEPart) -> str:
 def _with_images(shown: dict[str, Any], raw: bytes) -> str:
     """The HTML with the images that travel in the mail in their places; others are not loaded, as in a careful mail program."""
     html: str = shown["html"] or ""
-    leaves = list(_leaves(message_from_bytes(raw, policy=policy.default)))
+    leaves = list(_leaves(message_from_bytes(raw, policy=POLICY)))
     for attachment in shown["attachments"]:
         if attachment["content_id"] is not None and attachment["content_type"].startswith("image/"):
             content = base64.b64encode(_content(leaves[attachment["part"]])).decode()
@@ -337,7 +341,7 @@ def _add_pages(app: FastAPI, mails: Mails, switch: Switch, smtp_port: int) -> No
         shown, raw = mails.one(identifier)
         for listed in shown["attachments"]:
             if listed["part"] == part:
-                leaf = list(_leaves(message_from_bytes(raw, policy=policy.default)))[part]
+                leaf = list(_leaves(message_from_bytes(raw, policy=POLICY)))[part]
                 named = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(listed['filename'], safe='')}"}
                 return Response(_content(leaf), media_type=listed["content_type"], headers={**_harmless(), **named})
         raise NotFound("attachment")

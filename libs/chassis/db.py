@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
@@ -41,17 +41,26 @@ class Transaction:
         self._after_commit: list[Callable[[], None]] = []
 
     @overload
-    async def execute(self, statement: TypedReturnsRows[*Ts], parameters: Parameters = None) -> Result[*Ts]: ...
+    async def execute(
+        self, statement: TypedReturnsRows[*Ts], parameters: Parameters = None, *, alongside: Collection[sql.Part] = ()
+    ) -> Result[*Ts]: ...
 
     @overload
-    async def execute(self, statement: Executable, parameters: Parameters = None) -> Result[*tuple[Any, ...]]: ...
+    async def execute(
+        self, statement: Executable, parameters: Parameters = None, *, alongside: Collection[sql.Part] = ()
+    ) -> Result[*tuple[Any, ...]]: ...
 
-    async def execute(self, statement: Executable, parameters: Parameters = None) -> Result[Any]:
-        """Runs a statement; with a sequence of parameters once for each of them, in one round trip and without rows."""
+    async def execute(
+        self, statement: Executable, parameters: Parameters = None, *, alongside: Collection[sql.Part] = ()
+    ) -> Result[Any]:
+        """Runs a statement; with a sequence of parameters once for each of them, in one round trip and without rows.
+
+        What stands `alongside` is run with it as one statement, whether or not the statement itself matches a row: join only to one that
+        always does. All of them see the tables as they were before.
+        """
         if isinstance(parameters, Sequence):
             return await self._execute_many(statement, parameters)
-        shape, key = sql.compiled(statement, parameters or ())
-        text, arguments = shape.arguments(parameters, key)
+        shape, text, arguments = sql.written(sql.Part(statement, parameters or {}), alongside)
         self.database.tell_statement(self, text)
         return shape.result(await self._connection.fetch(text, *arguments))
 

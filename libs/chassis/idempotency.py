@@ -40,6 +40,10 @@ class IdempotencyRow(SQLModel, table=True):
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
+_REMEMBER = insert(table(IdempotencyRow)).on_conflict_do_nothing().returning(table(IdempotencyRow).c.key)
+"""Built once, as each such request runs it."""
+
+
 class _AlreadyAnswered(Exception):
     """The key is taken: this work is rolled back."""
 
@@ -74,7 +78,6 @@ class Once:
         return Response(answer, status, media_type="application/json")
 
     async def _remember(self, tx: Transaction, status: int, answer: str) -> None:
-        keys = table(IdempotencyRow)
         row = {
             "scope": self._scope,
             "key": self._key,
@@ -83,8 +86,7 @@ class Once:
             "answer": self._sealer.seal(answer, SEALED_AS),
             "created_at": tx.now,
         }
-        remembered = await tx.execute(insert(keys).values(row).on_conflict_do_nothing().returning(keys.c.key))
-        if remembered.first() is None:
+        if (await tx.execute(_REMEMBER, row)).first() is None:
             raise _AlreadyAnswered
 
     async def _stored(self, tx: Transaction) -> Row[Any, Any, Any] | None:

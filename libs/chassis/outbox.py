@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from contracts.event import Event
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, insert, text
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from chassis.db import Transaction, table
+from chassis.sql import Part, columns_of, insert_rows
 from chassis.tracing import current_traceparent
 
 
@@ -33,27 +33,15 @@ class OutboxRow(SQLModel, table=True):
     published_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
-Statement = TypeVar("Statement", Insert, Update)
-
-
 async def publish(tx: Transaction, *events: Event) -> None:
     """Writes events into the outbox with the state change that they tell of."""
-    await tx.execute(_rows(tx, events))
+    await tx.execute(*rows(tx, *events))
 
 
-def with_events(tx: Transaction, statement: Statement, *events: Event) -> Statement:
-    """The same as `publish`, joined to `statement` so that both are one round trip.
-
-    PostgreSQL runs a data-modifying CTE whether or not the main statement matches a row: join only to one that always does.
-    """
-    return statement.add_cte(_rows(tx, events).cte("outbox_rows"))
-
-
-def _rows(tx: Transaction, events: tuple[Event, ...]) -> Insert:
+def rows(tx: Transaction, *events: Event) -> Part:
+    """The same as `publish`, to be run `alongside` the statement of the change so that both are one round trip."""
     tx.after_commit(tx.database.wake_relay)
-    rows = [_row(tx, event) for event in events]
-    # SQLAlchemy compiles a statement with several VALUES anew each time, with all that it is joined to.
-    return insert(table(OutboxRow)).values(rows[0] if len(rows) == 1 else rows)
+    return Part(_WRITE, columns_of(_WRITTEN, [_row(tx, event) for event in events]))
 
 
 def _row(tx: Transaction, event: Event) -> dict[str, Any]:
@@ -67,3 +55,7 @@ def _row(tx: Transaction, event: Event) -> dict[str, Any]:
         "traceparent": current_traceparent(),
         "attempts": 0,
     }
+
+
+_WRITTEN = ("id", "type", "subject", "version", "occurred_at", "body", "traceparent", "attempts")
+_WRITE = insert_rows(table(OutboxRow), _WRITTEN)

@@ -7,16 +7,21 @@ five times as much as the driver itself. A statement is compiled once for each s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, NamedTuple, cast
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import JSON, Column, Executable
+from sqlalchemy import ARRAY, JSON, Column, Executable, Table, bindparam, column, func, insert, select
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import IteratorResult, Result
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import LRUCache
@@ -84,18 +89,79 @@ class Compiled:
 
 
 _shapes: LRUCache[Any, Compiled] = LRUCache(_SHAPES_MAX)
+_constants: WeakKeyDictionary[Executable, tuple[CacheKey, dict[tuple[str, ...], Compiled]]] = WeakKeyDictionary()
+"""Statements that were built once and are run again and again, with their shapes: to look one up by its key means to hash all of that."""
 
 
 def compiled(statement: Executable, names: Iterable[str] = ()) -> tuple[Compiled, CacheKey | None]:
     """The compiled shape of a statement and the key that holds its own values. `names`: the parameters that it will be run with."""
-    key = cast("CacheKey | None", statement._generate_cache_key())  # type: ignore[attr-defined]  # noqa: SLF001  # SQLAlchemy's own cache asks the same
     wanted = tuple(names)
+    key, own = _constants.get(statement, (None, None))
+    if key is not None and own is not None and wanted in own:
+        return own[wanted], key
+    is_run_again = "_generate_cache_key" in statement.__dict__
+    key = cast("CacheKey | None", statement._generate_cache_key())  # type: ignore[attr-defined]  # noqa: SLF001  # SQLAlchemy's own cache asks the same
     if key is None:
         return Compiled(statement, None, wanted), None
     shape = _shapes.get((key.key, wanted))
     if shape is None:
         shape = _shapes[key.key, wanted] = Compiled(statement, key, wanted)
+    if is_run_again:
+        _constants.setdefault(statement, (key, {}))[1][wanted] = shape
     return shape, key
+
+
+class Part(NamedTuple):
+    """A statement that changes something, with its parameters, to be run together with another."""
+
+    statement: Executable
+    parameters: Parameters = {}  # noqa: RUF012  # nobody writes to it
+
+
+def written(main: Part, alongside: Collection[Part]) -> tuple[Compiled, str, list[Any]]:
+    """The shape of `main`, and the text and values with which all of it is one statement for PostgreSQL."""
+    shape, key = compiled(main.statement, main.parameters)
+    text, values = shape.arguments(main.parameters, key)
+    if not alongside:
+        return shape, text, values
+    parts = []
+    for statement, parameters in alongside:
+        part, part_key = compiled(statement, parameters)
+        parts.append(part.arguments(parameters, part_key))
+    joined = _joined(text, len(values), *((part_text, len(part_values)) for part_text, part_values in parts))
+    return shape, joined, values + [value for _, part_values in parts for value in part_values]
+
+
+_PLACEHOLDER = re.compile(r"\$(\d+)")
+
+
+@lru_cache(_SHAPES_MAX)
+def _joined(main: str, count: int, *parts: tuple[str, int]) -> str:
+    """`parts` (text and number of placeholders) as data-modifying CTEs of `main`, whose placeholders keep their numbers."""
+    offsets = accumulate((number for _, number in parts), initial=count)
+    ctes = [
+        f"alongside_{number} AS ({_shifted(text, offset)})"
+        for number, ((text, _), offset) in enumerate(zip(parts, offsets, strict=False))
+    ]
+    own, comma = (main.removeprefix("WITH "), ", ") if main.startswith("WITH ") else (main, " ")
+    return f"WITH {', '.join(ctes)}{comma}{own}"
+
+
+def _shifted(text: str, by: int) -> str:
+    return _PLACEHOLDER.sub(lambda found: f"${int(found[1]) + by}", text)
+
+
+def insert_rows(into: Table, names: Sequence[str]) -> Insert:
+    """Writes any number of rows, given by `columns_of`: SQLAlchemy would compile several VALUES anew for each number of them."""
+    columns = [into.c[name] for name in names]
+    arrays = [bindparam(each.name, type_=ARRAY(each.type)) for each in columns]
+    rows = func.unnest(*arrays).table_valued(*(column(each.name, each.type) for each in columns), name="row")
+    return insert(into).from_select(list(names), select(*rows.render_derived().c))
+
+
+def columns_of(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows as one array for each column."""
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def shapes_compiled() -> int:

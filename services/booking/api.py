@@ -149,13 +149,12 @@ async def read_calendar(booking_id: UUID, tx: Tx, holder: Holder) -> Response:
 
 
 @router.get("/bookings/{booking_id}/stream", response_class=StreamingResponse)
-async def stream_booking(booking_id: UUID, request: Request, tx: Tx, holder: Holder) -> StreamingResponse:
+async def stream_booking(booking_id: UUID, request: Request, holder: Holder) -> StreamingResponse:
     """Server-sent events `booking`, each with the whole booking and its revision as id; a comment at least every 15 s."""
     holder_of(holder, booking_id)
     state = request.app.state
-    await service.read_booking(tx, state.sealer, booking_id)  # so that a booking that is not there is a 404
     return StreamingResponse(
-        stream.updates(state.database, state.sealer, state.changes, booking_id),
+        await stream.begun(stream.updates(state.database, state.sealer, state.changes, booking_id)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -16,6 +16,7 @@ from chassis import audit, outbox
 from chassis.auth import Principal
 from chassis.db import Transaction, table
 from chassis.errors import NotFound
+from chassis.sql import Part
 from contracts.booking import BookingCancelled, EventCancelled
 from contracts.money import Money
 from sqlalchemy import Row, case, exists, func, null, select, update
@@ -62,7 +63,7 @@ async def cancel_event(tx: Transaction, manager: Principal, event_id: UUID) -> E
     told = EventCancelled(
         event_id=event_id, version=event.version + 1, occurred_at=tx.now, name=event.name, cancelled_at=tx.now
     )
-    await tx.execute(outbox.with_events(tx, update(events).where(events.c.id == event_id).values(cancelled), told))
+    await tx.execute(update(events).where(events.c.id == event_id).values(cancelled), alongside=[outbox.rows(tx, told)])
     await audit.record(
         tx,
         actor=manager.subject,
@@ -113,7 +114,7 @@ async def end_batch(tx: Transaction, event_id: UUID, after: UUID) -> UUID | None
     )
     claim = update(events).where(events.c.id == event_id).values(cancellation_due_at=tx.now + CANCELLATIONS.lease)
     told = [ending.told(tx.now) for ending in ended]
-    await tx.execute(outbox.with_events(tx, statement, *told).add_cte(claim.cte("claim")))
+    await tx.execute(statement, alongside=[Part(claim), outbox.rows(tx, *told)])
     for booking_id in ids:
         tell_pages(tx, booking_id)
         metrics.reached(tx, Status.CANCELLED)

@@ -121,7 +121,7 @@ async def change_event(tx: Transaction, manager: Principal, event_id: UUID, body
             previous_starts_at=before.starts_at,
             full_refund_until=changed["full_refund_until"],
         )
-        await tx.execute(outbox.with_events(tx, statement.values(changed), moved))
+        await tx.execute(statement.values(changed), alongside=[outbox.rows(tx, moved)])
     added = await ticket_types.change_types(tx, event, body.ticket_types)
     await audit.record(
         tx,

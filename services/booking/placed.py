@@ -14,11 +14,11 @@ from chassis import outbox
 from chassis.crypto import Sealer
 from chassis.db import Transaction, table
 from chassis.errors import NotFound
+from chassis.sql import Part, columns_of, insert_rows
 from contracts.booking import BookingConfirmed, EventDates, EventFacts, PolicySnapshot
 from contracts.event import Event as Published
 from contracts.money import Money
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, column, func, insert, select, update
-from sqlalchemy.sql.dml import Insert
+from sqlalchemy import Uuid, bindparam, insert, select, update
 from sqlmodel import col
 
 from booking import domain, metrics, seats
@@ -41,7 +41,7 @@ class Placed:
     tickets: list[Ticket]
     current: Event
     names: Sequence[str] = ()
-    """Blind indexes of the buyer's name, for INSERT."""
+    """Blind indexes of the buyer's name, for `write`."""
 
     @property
     def price(self) -> Money:
@@ -59,22 +59,11 @@ class Placed:
         return EventFacts.model_validate(self.booking.event_facts)
 
 
-def _insert() -> Insert:
-    bookings, lines = table(Booking), table(Ticket)
-    booking = insert(bookings).values({c.name: bindparam(f"booking_{c.name}", type_=c.type) for c in bookings.c})
-    arrays = [bindparam(f"ticket_{c.name}", type_=ARRAY(c.type)) for c in lines.c]
-    rows = func.unnest(*arrays).table_valued(*(column(c.name, c.type) for c in lines.c), name="line").render_derived()
-    listed = func.unnest(bindparam("names", type_=ARRAY(Text)))
-    word = listed.table_valued(column("index", Text), name="word").render_derived()
-    named = insert(table(BookingName)).from_select(
-        ["word_index", "booking_id"], select(word.c.index, bindparam("named_id", type_=Uuid))
-    )
-    tickets = insert(lines).from_select([c.name for c in lines.c], select(*rows.c))
-    return tickets.add_cte(booking.cte("placed"), named.cte("named"))
-
-
-INSERT = _insert()
-"""Writes a booking, its tickets and the words of its name, with what `inserted` gives. Built once, as each booking runs it."""
+_BOOKING, _NAME = insert(table(Booking)), insert_rows(table(BookingName), ["word_index", "booking_id"])
+_TICKET = tuple(each.name for each in table(Ticket).c)
+_TICKETS = insert_rows(table(Ticket), _TICKET)
+_CHANGE = update(table(Booking)).where(table(Booking).c.id == bindparam("own", type_=Uuid))
+"""Built once, as each booking runs them."""
 
 READ = (
     select(Booking, Event, Ticket)
@@ -87,12 +76,12 @@ READ = (
 LOCK = READ.with_for_update(of=Booking, key_share=True)
 
 
-def inserted(placed: Placed) -> dict[str, Any]:
-    """The parameters of INSERT: the booking's columns, the tickets' as arrays, and the name's blind indexes."""
-    booking = {f"booking_{name}": value for name, value in placed.booking.model_dump().items()}
-    tickets = [ticket.model_dump() for ticket in placed.tickets]
-    lines = {f"ticket_{name}": [ticket[name] for ticket in tickets] for name in tickets[0]}
-    return booking | lines | {"names": list(placed.names), "named_id": placed.booking.id}
+async def write(tx: Transaction, placed: Placed, *events: Published) -> None:
+    """Writes a booking, its tickets and the words of its name, with its first events."""
+    named = {"word_index": list(placed.names), "booking_id": [placed.booking.id] * len(placed.names)}
+    tickets = columns_of(_TICKET, [ticket.model_dump() for ticket in placed.tickets])
+    joined = [Part(_TICKETS, tickets), Part(_NAME, named), outbox.rows(tx, *events)]
+    await tx.execute(_BOOKING, placed.booking.model_dump(), alongside=joined)
 
 
 async def load(tx: Transaction, booking_id: UUID, *, lock: bool = False) -> Placed:
@@ -113,7 +102,7 @@ async def change(tx: Transaction, placed: Placed, after: Status, *events: Publis
 
     Seats that a transition takes must have been taken before (`seats.move`), since there may be none.
     """
-    bookings, booking = table(Booking), placed.booking
+    booking = placed.booking
     written = {
         "status": after,
         "version": booking.version + len(events),
@@ -121,8 +110,8 @@ async def change(tx: Transaction, placed: Placed, after: Status, *events: Publis
         "expiry_due_at": booking.expiry_due_at if after is Status.PENDING_PAYMENT else None,
         **values,
     }
-    statement = update(bookings).where(bookings.c.id == booking.id).values(written)
-    await tx.execute(outbox.with_events(tx, statement, *events) if events else statement)
+    told = [outbox.rows(tx, *events)] if events else []
+    await tx.execute(_CHANGE, {"own": booking.id, **written}, alongside=told)
     tell_pages(tx, booking.id)
     if after is not booking.status:
         metrics.reached(tx, after)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from chassis import audit, outbox
+from chassis import audit
 from chassis.auth import BookingTokens, Principal
 from chassis.calendar_entry import calendar_entry
 from chassis.crypto import Sealer
@@ -30,18 +30,17 @@ from booking.placed import (
     ACCESS,
     CONTACT,
     EMAIL,
-    INSERT,
     TICKETS,
     Placed,
     change,
     confirmation,
     event_dates,
     facts,
-    inserted,
     load,
     seats_of,
     shown,
     stamp,
+    write,
 )
 from booking.schemas import BookingCreate, BookingPlacedRead, BookingRead, Item
 from booking.search import name_indexes
@@ -65,7 +64,7 @@ async def create_booking(
     placed = _place(tx, sealer, event, chosen, body=body, hold=hold)
     access_token = tokens.sign(placed.booking.id, tx.now)
     placed.booking.access = sealer.seal(access_token, ACCESS)
-    await tx.execute(outbox.with_events(tx, INSERT, *_first_events(placed)), inserted(placed))
+    await write(tx, placed, *_first_events(placed))
     metrics.reached(tx, placed.booking.status)
     found = await seats.move(tx, seats_of(placed.tickets, domain.OCCUPIES[placed.booking.status]))
     if found.closed:

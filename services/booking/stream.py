@@ -7,8 +7,8 @@ NOTIFY in each would cost a third of their peak rate.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -93,7 +93,7 @@ class Changes:
                 watcher.changed.set()
 
 
-async def updates(database: Database, sealer: Sealer, changes: Changes, booking_id: UUID) -> AsyncIterator[str]:
+async def updates(database: Database, sealer: Sealer, changes: Changes, booking_id: UUID) -> AsyncGenerator[str, None]:
     """The booking now and after every change, until nothing more is awaited. Its revision only grows from one to the next."""
     ends_at = database.clock.now() + LONGEST
     with changes.watching(booking_id) as watcher:
@@ -110,6 +110,19 @@ async def updates(database: Database, sealer: Sealer, changes: Changes, booking_
             await wait(watcher.changed, HEARTBEAT_S)
             if not watcher.changed.is_set():
                 yield ": nothing new\n\n"
+
+
+async def begun(updates: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+    """The same once its first update is there, so that a booking that is not there can be answered as a 404. Raises NotFound."""
+    first = await anext(updates)
+
+    async def whole() -> AsyncIterator[str]:
+        async with aclosing(updates):
+            yield first
+            async for update in updates:
+                yield update
+
+    return whole()
 
 
 def settled(booking: BookingRead) -> bool:

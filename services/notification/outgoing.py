@@ -11,8 +11,10 @@ from uuid import UUID
 from chassis import audit
 from chassis.db import Transaction, table
 from chassis.errors import NotFound
-from sqlalchemy import FromClause, Row, Select, exists, func, select, update
+from chassis.sql import Part
+from sqlalchemy import FromClause, Row, Select, Uuid, bindparam, exists, func, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from notification.domain import MessageStatus, MessageTrigger, Template, after, next_mail_at
 from notification.models import MAILS, Booking, Message, MovedEvent
@@ -69,8 +71,16 @@ async def queue(
         }
         for template, facts in mails.items()
     ]
-    once = insert(table(Message)).values(rows).on_conflict_do_nothing(constraint="messages_one_per_transition")
-    await tx.execute(once if survey is None else once.add_cte(survey.cte("survey")))
+    first, *others = rows
+    alongside = [] if survey is None else [Part(survey)]
+    await (
+        tx.execute(_QUEUE.values(rows), alongside=alongside)
+        if others
+        else tx.execute(_QUEUE, first, alongside=alongside)
+    )
+
+
+_QUEUE = insert(table(Message)).on_conflict_do_nothing(constraint="messages_one_per_transition")
 
 
 async def take_up(tx: Transaction, message_id: UUID, mail_domain: str) -> Attempt | None:
@@ -79,32 +89,40 @@ async def take_up(tx: Transaction, message_id: UUID, mail_domain: str) -> Attemp
     The mails of one booking leave in the order of what happened: one that has an earlier one before it waits for that one. Mails to staff
     and mails to the buyer do not wait for each other.
     """
-    messages, bookings, moved = table(Message), table(Booking), table(MovedEvent)
-    # Kept from the first attempt on: a retry must be the same mail, even where the sender was configured anew in between.
-    stable_id = func.coalesce(messages.c.message_id, f"<{message_id}@{mail_domain}>")
-    taken = await tx.execute(
-        update(messages)
-        .where(messages.c.id == message_id, messages.c.status == MessageStatus.QUEUED, ~exists(_before(messages)))
-        .values(
-            attempts=messages.c.attempts + 1,
-            message_id=stable_id,
-            next_attempt_at=tx.now + MAILS.lease,
-            last_error=None,
-        )
-        .returning(messages)
-    )
-    if (message := taken.first()) is None:
+    leased = {"own": message_id, "name": f"<{message_id}@{mail_domain}>", "until": tx.now + MAILS.lease}
+    if (message := (await tx.execute(_TAKE_UP, leased)).first()) is None:
         await _postpone(tx, message_id)
         return None
     if message.booking_id is None:
         return Attempt(message, None, None)
-    found = await tx.execute(
+    booking = (await tx.execute(_ABOUT, {"own": message.booking_id})).one()
+    return Attempt(message, booking, booking.move)
+
+
+def _take_up() -> ReturningUpdate[Any]:
+    messages = table(Message)
+    is_next = messages.c.status == MessageStatus.QUEUED, ~exists(_before(messages))
+    return (
+        update(messages)
+        .where(messages.c.id == bindparam("own", type_=Uuid), *is_next)
+        .values(
+            attempts=messages.c.attempts + 1,
+            # Kept from the first attempt on: a retry must be the same mail, even where the sender was configured anew in between.
+            message_id=func.coalesce(messages.c.message_id, bindparam("name", type_=messages.c.message_id.type)),
+            next_attempt_at=bindparam("until", type_=messages.c.next_attempt_at.type),
+            last_error=None,
+        )
+        .returning(messages)
+    )
+
+
+def _about() -> Select[Any]:
+    bookings, moved = table(Booking), table(MovedEvent)
+    return (
         select(bookings, moved.c.facts.label("move"))
         .outerjoin_from(bookings, moved, moved.c.id == bookings.c.event_id)
-        .where(bookings.c.id == message.booking_id)
+        .where(bookings.c.id == bindparam("own", type_=Uuid))
     )
-    booking = found.one()
-    return Attempt(message, booking, booking.move)
 
 
 def _before(mail: FromClause) -> Select[Any]:
@@ -116,6 +134,10 @@ def _before(mail: FromClause) -> Select[Any]:
         earlier.c.seq < mail.c.seq,
         earlier.c.status == MessageStatus.QUEUED,
     )
+
+
+_TAKE_UP, _ABOUT = _take_up(), _about()
+"""Built once, as each mail runs them."""
 
 
 async def _postpone(tx: Transaction, message_id: UUID) -> None:
@@ -148,36 +170,40 @@ async def _postpone(tx: Transaction, message_id: UUID) -> None:
 
 async def close(tx: Transaction, message: Row[Any], outcome: Outcome) -> MessageStatus:
     """Records the outcome of an attempt; a final one lets the booking's next mail go."""
-    messages = table(Message)
     again_at = next_mail_at(message.attempts, tx.now) if outcome.trigger is MessageTrigger.DEFERRED else None
     gave_up = outcome.trigger is MessageTrigger.DEFERRED and again_at is None
     status = after(MessageStatus(message.status), MessageTrigger.GIVEN_UP if gave_up else outcome.trigger)
-    closing = (
-        update(messages)
-        .where(messages.c.id == message.id, messages.c.status == MessageStatus.QUEUED)
-        .values(
-            status=status,
-            next_attempt_at=again_at,
-            last_error=outcome.error,
-            unsure=messages.c.unsure + int(outcome.unsure),
-            sent_at=tx.now if status is MessageStatus.SENT else None,
-        )
-    )
-    if again_at is None:
-        freed = (
-            update(messages)
-            .where(
-                messages.c.booking_id == message.booking_id,
-                messages.c.for_staff == message.for_staff,
-                messages.c.seq > message.seq,
-                messages.c.status == MessageStatus.QUEUED,
-                messages.c.attempts == 0,
-            )
-            .values(next_attempt_at=tx.now)
-        )
-        closing = closing.add_cte(freed.returning(messages.c.id).cte("freed"))
-    await tx.execute(closing)
+    closed = {
+        "own": message.id,
+        "status": status,
+        "next_attempt_at": again_at,
+        "last_error": outcome.error,
+        "more_unsure": int(outcome.unsure),
+        "sent_at": tx.now if status is MessageStatus.SENT else None,
+    }
+    behind = {"of_booking": message.booking_id, "staff": message.for_staff, "after": message.seq, "now": tx.now}
+    await tx.execute(_CLOSE, closed, alongside=[Part(_FREE, behind)] if again_at is None else [])
     return status
+
+
+_MESSAGES = table(Message)
+_CLOSE = (
+    update(_MESSAGES)
+    .where(_MESSAGES.c.id == bindparam("own", type_=Uuid), _MESSAGES.c.status == MessageStatus.QUEUED)
+    .values(unsure=_MESSAGES.c.unsure + bindparam("more_unsure", type_=_MESSAGES.c.unsure.type))
+)
+_FREE = (
+    update(_MESSAGES)
+    .where(
+        _MESSAGES.c.booking_id == bindparam("of_booking", type_=Uuid),
+        _MESSAGES.c.for_staff == bindparam("staff", type_=_MESSAGES.c.for_staff.type),
+        _MESSAGES.c.seq > bindparam("after", type_=_MESSAGES.c.seq.type),
+        _MESSAGES.c.status == MessageStatus.QUEUED,
+        _MESSAGES.c.attempts == 0,
+    )
+    .values(next_attempt_at=bindparam("now", type_=_MESSAGES.c.next_attempt_at.type))
+)
+"""Built once, as each mail runs them."""
 
 
 async def list_messages(

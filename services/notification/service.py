@@ -22,7 +22,7 @@ from contracts.booking import (
 )
 from contracts.payment import PaymentAttemptFailed, PaymentFailed, PaymentVoided
 from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed, RefundSettledManually
-from sqlalchemy import Row, exists, func, literal, select, update
+from sqlalchemy import Row, Uuid, bindparam, exists, func, literal, select, update
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects.postgresql import insert
 
@@ -43,18 +43,39 @@ CANCELLATION_WAIT = timedelta(seconds=5)
 """How long a refund for such a reason, told without saying so, waits for one: staff may give the reason where nobody has cancelled."""
 
 
+def _placed() -> Any:
+    row = insert(table(Booking))
+    return row.on_conflict_do_update(index_elements=["id"], set_={"policy": row.excluded.policy})
+
+
+def _confirmed() -> Any:
+    """Returns whether the policy is still missing, and the newest move of the event."""
+    bookings, moved = table(Booking), table(MovedEvent)
+    row = insert(bookings)
+    kept: dict[str, Any] = {name: row.excluded[name] for name in ("tickets", "access", "confirmed")}
+    kept["version"] = func.greatest(bookings.c.version, row.excluded.version)
+    move = select(moved.c.facts).where(moved.c.id == bindparam("of_event", type_=Uuid)).scalar_subquery()
+    return row.on_conflict_do_update(index_elements=["id"], set_=kept).returning(
+        bookings.c.policy.is_(None).label("no_policy"), move.label("move")
+    )
+
+
+_PLACED, _CONFIRMED = _placed(), _confirmed()
+"""Built once, as each booking runs them."""
+
+
 async def booking_placed(tx: Transaction, event: BookingPlaced) -> None:
     """Keeps the facts. No mail: nothing is bought yet."""
-    row = insert(table(Booking)).values(
+    placed = {
         **_facts(event),
-        policy=event.policy.model_dump(mode="json"),
-        contact=event.contact,
-        version=event.version,
-        payment_attempted=False,
-        confirmed=False,
-        cancelled=False,
-    )
-    await tx.execute(row.on_conflict_do_update(index_elements=["id"], set_={"policy": row.excluded.policy}))
+        "policy": event.policy.model_dump(mode="json"),
+        "contact": event.contact,
+        "version": event.version,
+        "payment_attempted": False,
+        "confirmed": False,
+        "cancelled": False,
+    }
+    await tx.execute(_PLACED, placed)
     await webhooks.announce(tx, event)
 
 
@@ -63,25 +84,17 @@ async def booking_confirmed(tx: Transaction, event: BookingConfirmed) -> None:
 
     Whoever bought for a time that the event has been moved from since is told that as well.
     """
-    bookings, moved = table(Booking), table(MovedEvent)
-    row = insert(bookings).values(
+    confirmed = {
         **_facts(event),
-        contact=event.contact,
-        tickets=event.tickets,
-        access=event.access,
-        version=event.version,
-        payment_attempted=False,
-        confirmed=True,
-        cancelled=False,
-    )
-    kept = {"tickets": row.excluded.tickets, "access": row.excluded.access, "version": _newer(event), "confirmed": True}
-    move = select(moved.c.facts).where(moved.c.id == event.event.event_id).scalar_subquery()
-    stored = await tx.execute(
-        row.on_conflict_do_update(index_elements=["id"], set_=kept).returning(
-            bookings.c.policy.is_(None).label("no_policy"), move.label("move")
-        )
-    )
-    found = stored.one()
+        "contact": event.contact,
+        "tickets": event.tickets,
+        "access": event.access,
+        "version": event.version,
+        "payment_attempted": False,
+        "confirmed": True,
+        "cancelled": False,
+    }
+    found = (await tx.execute(_CONFIRMED, {**confirmed, "of_event": event.event.event_id})).one()
     waits = found.no_policy and event.total.amount_minor > 0
     at = tx.now + POLICY_WAIT if waits else None
     now = EventFacts.model_validate(found.move["event"]) if found.move else event.event

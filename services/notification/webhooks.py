@@ -47,26 +47,42 @@ async def announce(tx: Transaction, event: Announced) -> None:
 
     A delivery's id follows from its endpoint and its event, as the database cannot ask our source of ids.
     """
-    endpoints, name = table(WebhookEndpoint), type_of(type(event))
+    told = {
+        "webhook_id": webhook_id(event),
+        "type": type_of(type(event)),
+        "booking_id": None if isinstance(event, AboutEvent) else event.booking_id,
+        "body": payload(event),
+        "now": tx.now,
+    }
+    await tx.execute(_ANNOUNCE, told)
+
+
+def _announce() -> Any:
+    endpoints, deliveries = table(WebhookEndpoint), table(WebhookDelivery)
+    told = {
+        name: bindparam(name, type_=deliveries.c[name].type) for name in ("webhook_id", "type", "booking_id", "body")
+    }
+    now = bindparam("now", type_=deliveries.c.created_at.type)
     owed = {
-        "id": sql_cast(func.md5(func.concat(endpoints.c.id, webhook_id(event))), SQL_UUID),
+        "id": sql_cast(func.md5(func.concat(endpoints.c.id, told["webhook_id"])), SQL_UUID),
         "endpoint_id": endpoints.c.id,
-        "webhook_id": literal(webhook_id(event)),
-        "type": literal(name),
-        "booking_id": literal(None if isinstance(event, AboutEvent) else event.booking_id, SQL_UUID),
-        "body": literal(payload(event)),
+        **told,
         "status": literal(DeliveryStatus.PENDING.value),
         "attempts": literal(0),
-        "next_attempt_at": literal(tx.now),
-        "created_at": literal(tx.now),
+        "next_attempt_at": now,
+        "created_at": now,
     }
     # Held, so that an endpoint which is just being disabled is not left with a delivery that nobody closes.
     wanted = (
         select(*owed.values())
-        .where(endpoints.c.status == EndpointStatus.ACTIVE, literal(name) == endpoints.c.event_types.any_())
+        .where(endpoints.c.status == EndpointStatus.ACTIVE, told["type"] == endpoints.c.event_types.any_())
         .with_for_update(read=True)
     )
-    await tx.execute(insert(table(WebhookDelivery)).from_select(list(owed), wanted).on_conflict_do_nothing())
+    return insert(deliveries).from_select(list(owed), wanted).on_conflict_do_nothing()
+
+
+_ANNOUNCE = _announce()
+"""Built once, as each event runs it."""
 
 
 async def register(tx: Transaction, body: EndpointIn, actor: str, sealer: Sealer) -> EndpointCreated:

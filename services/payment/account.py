@@ -44,7 +44,7 @@ async def read_balance(database: Database, gateway: Gateway, every: timedelta, a
             version=version, occurred_at=tx.now, account_id=account_id, provider=gateway.name, available=available
         )
         changed = update(accounts).where(accounts.c.id == account_id).values({**values, "version": version})
-        await tx.execute(outbox.with_events(tx, changed, event))
+        await tx.execute(changed, alongside=[outbox.rows(tx, event)])
     for amount in available:
         metrics.BALANCE.labels(amount.currency).set(amount.amount_minor)
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 from chassis.db import Database, Transaction
+from sqlalchemy import Uuid, bindparam
 from sqlmodel import col, select
 
 from payment import schedule
@@ -28,6 +29,13 @@ log = structlog.get_logger(__name__)
 
 AMOUNT_CODES = frozenset({"amount_too_small", "amount_too_large"})
 """Refusals of the amount itself (docs.stripe.com/error-codes)."""
+
+_OPEN = select(Attempt).where(
+    col(Attempt.payment_id) == bindparam("of_payment", type_=Uuid),
+    col(Attempt.refund_id).is_(None),
+    col(Attempt.closed_at).is_(None),
+)
+"""The attempts about the payment itself whose outcome is open."""
 
 
 class NotFoundAnywhere(Exception):
@@ -258,10 +266,8 @@ def record_silence(change: Change, attempt: Attempt | None) -> None:
 
 
 async def _open_attempts(tx: Transaction, payment_id: UUID) -> dict[Operation, Attempt]:
-    query = select(Attempt).where(
-        Attempt.payment_id == payment_id, col(Attempt.refund_id).is_(None), col(Attempt.closed_at).is_(None)
-    )
-    return {attempt.operation: attempt for attempt in await tx.scalars(query)}
+    found = await tx.execute(_OPEN, {"of_payment": payment_id})
+    return {attempt.operation: attempt for attempt in found.scalars()}
 
 
 def _quiet_for(tx: Transaction, attempt: Attempt | None) -> timedelta:

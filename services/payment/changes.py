@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,10 +10,10 @@ from uuid import UUID
 import structlog
 from chassis import outbox
 from chassis.db import Transaction, table
+from chassis.sql import Part
 from contracts.event import Event
 from contracts.payment import PaymentRefundBlocked, PaymentRefundPending
-from sqlalchemy import case, insert, update
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy import ARRAY, DateTime, Executable, Uuid, any_, bindparam, case, insert, update
 
 from payment import ledger, metrics, schedule
 from payment.dispute_states import disputed_of, double_return
@@ -24,6 +25,26 @@ log = structlog.get_logger(__name__)
 
 FEE_CHECKS_MAX = 5
 
+_ATTEMPTS = table(Attempt)
+_ATTEMPT = insert(_ATTEMPTS)
+_HAD_EFFECT = _ATTEMPTS.c.operation == any_(bindparam("done", type_=ARRAY(_ATTEMPTS.c.operation.type)))
+_CLOSING = (
+    update(_ATTEMPTS)
+    .where(
+        _ATTEMPTS.c.payment_id == bindparam("of_payment", type_=Uuid),
+        _ATTEMPTS.c.refund_id.is_(None),
+        _ATTEMPTS.c.closed_at.is_(None),
+    )
+    .values(
+        outcome=case((_HAD_EFFECT, Outcome.DONE.value), else_=Outcome.MOOT.value),
+        closed_at=bindparam("at", type_=DateTime(timezone=True)),
+    )
+)
+_CLOSING_DONE = _CLOSING.where(_HAD_EFFECT)
+_SAVE = update(table(Payment)).where(table(Payment).c.id == bindparam("own", type_=Uuid))
+_SAVE_REFUND = update(table(Refund)).where(table(Refund).c.id == bindparam("own", type_=Uuid))
+"""Built once, as each payment runs them."""
+
 
 class Change:
     """Collects changes; the payment shows them at once, the database has them after `save`."""
@@ -33,8 +54,8 @@ class Change:
         self.payment = payment
         self._values: dict[str, Any] = {}
         self._events: list[Event] = []
-        self._before: list[Insert | Update] = []
-        self._alongside: list[Insert | Update] = []
+        self._before: list[Part] = []
+        self._alongside: list[Part] = []
 
     def set(self, **values: Any) -> None:
         """Columns of the payment."""
@@ -64,15 +85,15 @@ class Change:
 
     def post(self, *postings: ledger.Posting) -> None:
         """Postings about the payment."""
-        self.alongside(ledger.entries(self.tx, self.payment.id, *postings))
+        self.alongside(*ledger.entries(self.tx, self.payment.id, *postings))
 
-    def alongside(self, statement: Insert | Update) -> None:
+    def alongside(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> None:
         """A statement that is run together with the payment's own."""
-        self._alongside.append(statement)
+        self._alongside.append(Part(statement, parameters or {}))
 
-    def beforehand(self, statement: Insert | Update) -> None:
+    def beforehand(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> None:
         """A statement that is run before the payment's own."""
-        self._before.append(statement)
+        self._before.append(Part(statement, parameters or {}))
 
     def open_attempt(self, operation: Operation, *, sent: bool, refund_id: UUID | None = None) -> Attempt:
         """A new attempt with a new key. `sent`: it is on its way as soon as this is committed."""
@@ -84,7 +105,7 @@ class Change:
             sent_at=self.tx.now if sent else None,
             created_at=self.tx.now,
         )
-        self.alongside(insert(table(Attempt)).values(attempt.model_dump()))
+        self.alongside(_ATTEMPT, attempt.model_dump())
         return attempt
 
     def resend_attempt(self, attempt: Attempt) -> None:
@@ -108,15 +129,8 @@ class Change:
 
     def close_attempts(self, *done: Operation, others: bool) -> None:
         """What is open about the payment itself has ended: `done` had its effect; with `others` the rest no longer matters."""
-        attempts = table(Attempt)
-        had_effect = attempts.c.operation.in_(done)
-        closing = update(attempts).where(
-            attempts.c.payment_id == self.payment.id, attempts.c.refund_id.is_(None), attempts.c.closed_at.is_(None)
-        )
-        outcome = case((had_effect, Outcome.DONE.value), else_=Outcome.MOOT.value)
-        self.alongside(
-            (closing if others else closing.where(had_effect)).values(outcome=outcome, closed_at=self.tx.now)
-        )
+        closing = {"of_payment": self.payment.id, "done": list(done), "at": self.tx.now}
+        self.alongside(_CLOSING if others else _CLOSING_DONE, closing)
 
     @property
     def is_changed(self) -> bool:
@@ -167,16 +181,11 @@ class Change:
         """One statement, mostly. A data-modifying CTE runs whether or not the main statement matches: the payment is held, so it does."""
         self.count_disputes()
         for first in self._before:
-            await self.tx.execute(first)
-        payments = table(Payment)
+            await self.tx.execute(*first)
         values = {**self._values, "updated_at": self.tx.now}
         self.payment.updated_at = self.tx.now
-        statement = update(payments).where(payments.c.id == self.payment.id).values(**values)
-        for number, other in enumerate(self._alongside):
-            statement = statement.add_cte(other.cte(f"alongside_{number}"))
-        if self._events:
-            statement = outbox.with_events(self.tx, statement, *self._events)
-        await self.tx.execute(statement)
+        told = [outbox.rows(self.tx, *self._events)] if self._events else []
+        await self.tx.execute(_SAVE, {"own": self.payment.id, **values}, alongside=[*self._alongside, *told])
 
 
 class RefundChange(Change):
@@ -250,7 +259,7 @@ class RefundChange(Change):
 
     def post_about_refund(self, *postings: ledger.Posting) -> None:
         """Postings about the refund."""
-        self.alongside(ledger.entries(self.tx, self.payment.id, *postings, refund_id=self.refund.id))
+        self.alongside(*ledger.entries(self.tx, self.payment.id, *postings, refund_id=self.refund.id))
 
     def check_refund_soon(self) -> None:
         """Work on the refund right after the commit."""
@@ -269,7 +278,6 @@ class RefundChange(Change):
 
     async def save(self) -> None:
         if self._refund_values:
-            refunds = table(Refund)
-            changed = {**self._refund_values, "updated_at": self.tx.now}
-            self.alongside(update(refunds).where(refunds.c.id == self.refund.id).values(**changed))
+            changed = {"own": self.refund.id, **self._refund_values, "updated_at": self.tx.now}
+            self.alongside(_SAVE_REFUND, changed)
         await super().save()

@@ -316,7 +316,7 @@ def _give_back(change: Change, view: IntentView) -> None:
     payment, tx = change.payment, change.tx
     _release_clearing(change, view.ref)
     # Statements of one change run in any order, and nothing goes back before it was taken.
-    change.beforehand(ledger.entries(tx, payment.id, ledger.captured(payment, view.ref, view.captured)))
+    change.beforehand(*ledger.entries(tx, payment.id, ledger.captured(payment, view.ref, view.captured)))
     _note_fee(change, view)
     refund_id = tx.new_id()
     refund = new_refund(
@@ -330,7 +330,7 @@ def _give_back(change: Change, view: IntentView) -> None:
     )
     change.alongside(insert(table(Refund)).values(refund.model_dump()))
     started = ledger.refund_started(refund, refund.id)
-    change.alongside(ledger.entries(tx, payment.id, started, refund_id=refund.id))
+    change.alongside(*ledger.entries(tx, payment.id, started, refund_id=refund.id))
     change.set(captured_minor=refund.amount_minor, reserved_minor=refund.amount_minor)
     change.close_attempts(Operation.CREATE, others=True)
     _publish_failed(change)

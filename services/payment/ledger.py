@@ -17,9 +17,8 @@ from typing import Any
 from uuid import UUID
 
 from chassis.db import Transaction, table
+from chassis.sql import Part, columns_of, insert_rows
 from contracts.money import Money
-from sqlalchemy import ARRAY, column, func, insert, literal, select
-from sqlalchemy.sql.dml import Insert
 
 from payment.gateways import Movement
 from payment.models import LedgerEntry, Payment, Refund
@@ -133,7 +132,7 @@ def dispute_moved(movement: Movement) -> list[Posting]:
     return postings
 
 
-def entries(tx: Transaction, payment_id: UUID, *postings: Posting, refund_id: UUID | None = None) -> Insert:
+def entries(tx: Transaction, payment_id: UUID, *postings: Posting, refund_id: UUID | None = None) -> Part:
     """The statement that writes postings, which may be none; PostgreSQL refuses the commit where one does not sum to zero."""
     rows: list[dict[str, Any]] = []
     for posting in postings:
@@ -152,8 +151,8 @@ def entries(tx: Transaction, payment_id: UUID, *postings: Posting, refund_id: UU
             }
             for account, amount in posting.entries
         ]
-    # As arrays: SQLAlchemy compiles a statement with several VALUES anew each time, with all that it is joined to.
-    columns = [each for each in table(LedgerEntry).c if each.name != "id"]
-    arrays = [literal([row[each.name] for row in rows], ARRAY(each.type)) for each in columns]
-    unnested = func.unnest(*arrays).table_valued(*(column(each.name, each.type) for each in columns), name="entry")
-    return insert(table(LedgerEntry)).from_select([each.name for each in columns], select(*unnested.render_derived().c))
+    return Part(_WRITE, columns_of(_WRITTEN, rows))
+
+
+_WRITTEN = tuple(each.name for each in table(LedgerEntry).c if each.name != "id")
+_WRITE = insert_rows(table(LedgerEntry), _WRITTEN)

@@ -10,7 +10,7 @@ from uuid import UUID
 from chassis.db import Database, Transaction, table
 from chassis.due import Due
 from contracts.money import Money
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Enum, Identity, MetaData, Text, update
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Enum, Identity, MetaData, Text, Uuid, bindparam, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col, select
 
@@ -342,6 +342,10 @@ BALANCE_READS = Due("balance-reads", ProviderAccount, "next_balance_at", lease=L
 LISTINGS = Due("provider-listings", ProviderAccount, "next_listing_at", lease=timedelta(minutes=2))
 
 
+_OF_BOOKING = select(Payment).where(col(Payment.booking_id) == bindparam("booking", type_=Uuid))
+_LOCK_OF_BOOKING = _OF_BOOKING.with_for_update()
+
+
 def is_running_out(tx: Transaction, row: Payment | Refund) -> bool:
     """Whether the claim on a row may end before a call of the provider does."""
     return row.next_check_at is None or row.next_check_at - tx.now < CLAIM_ANEW_BELOW
@@ -356,13 +360,13 @@ async def claim_anew(database: Database, due: Due, row_id: UUID) -> None:
 
 async def locked_payment(tx: Transaction, payment_id: UUID) -> Payment | None:
     """The payment, held until the transaction ends. Whoever changes one of its refunds holds it too, and takes it first."""
-    return (await tx.scalars(select(Payment).where(Payment.id == payment_id).with_for_update())).one_or_none()
+    return await tx.get(Payment, payment_id, with_for_update=True)
 
 
 async def payment_of_booking(tx: Transaction, booking_id: UUID, *, lock: bool = False) -> Payment | None:
     """The payment of a booking, if it is here yet."""
-    query = select(Payment).where(Payment.booking_id == booking_id)
-    return (await tx.scalars(query.with_for_update() if lock else query)).one_or_none()
+    found = await tx.execute(_LOCK_OF_BOOKING if lock else _OF_BOOKING, {"booking": booking_id})
+    return found.scalar_one_or_none()
 
 
 async def locked_payment_of_refund(tx: Transaction, refund_id: UUID) -> Payment | None:

@@ -85,11 +85,17 @@ ECHOES = {
     "charge.dispute.funds_reinstated": ECHO_DELAY,
 }
 
+_KEEP = (
+    insert(table(Receipt))
+    .on_conflict_do_nothing(index_elements=[table(Receipt).c.provider, table(Receipt).c.event_id])
+    .returning(table(Receipt).c.id)
+)
+"""Built once, as each webhook runs it."""
+
 
 async def receive(tx: Transaction, gateway: Gateway, sealer: Sealer, event: WebhookEvent, body: bytes) -> str:
     """Keeps a verified webhook, unless it was received before; what tells nothing new is done with at once. Returns what became of it."""
     outcome = await _outcome_at_once(tx, gateway, event)
-    receipts = table(Receipt)
     receipt_id = tx.new_id()
     if outcome:
         next_attempt_at = None
@@ -112,13 +118,7 @@ async def receive(tx: Transaction, gateway: Gateway, sealer: Sealer, event: Webh
         "received_at": tx.now,
         "processed_at": tx.now if outcome else None,
     }
-    kept = await tx.execute(
-        insert(receipts)
-        .values(row)
-        .on_conflict_do_nothing(index_elements=[receipts.c.provider, receipts.c.event_id])
-        .returning(receipts.c.id)
-    )
-    if kept.first() is None:
+    if (await tx.execute(_KEEP, row)).first() is None:
         return "duplicate"
     return outcome or "accepted"
 

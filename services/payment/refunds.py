@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from chassis.db import Transaction, table
 from chassis.errors import TooEarly
+from chassis.sql import Part
 from contracts.money import Money
 from contracts.payment import PaymentRefunded, PaymentRefundedOutside, PaymentRefundFailed, PaymentRefundRejected
 from contracts.refund import RefundApproved
@@ -59,7 +60,7 @@ async def execute_refund(tx: Transaction, event: RefundApproved) -> None:
         next_check_at=None if is_disputed else REFUND_CHECKS.soon(tx, event.refund_id),
     )
     posting = ledger.entries(tx, event.payment_id, ledger.refund_started(refund, attempt_id), refund_id=event.refund_id)
-    statement = _written(refund).add_cte(posting.cte("posting"))
+    alongside = [posting]
     if not is_disputed:
         attempt = {
             "id": attempt_id,
@@ -69,8 +70,8 @@ async def execute_refund(tx: Transaction, event: RefundApproved) -> None:
             "sent_at": tx.now,
             "created_at": tx.now,
         }
-        statement = statement.add_cte(insert(table(Attempt)).values(attempt).cte("attempt"))
-    await tx.execute(statement)
+        alongside.append(Part(insert(table(Attempt)), attempt))
+    await tx.execute(_written(refund), alongside=alongside)
     if is_disputed:
         payment = await locked_payment(tx, event.payment_id)
         assert payment is not None, "it was reserved of"

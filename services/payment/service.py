@@ -11,6 +11,7 @@ from chassis.auth import Principal, holder_of
 from chassis.db import Database, Transaction, table
 from chassis.errors import Conflict, NotFound, TooEarly, Unavailable
 from chassis.relay import wait
+from chassis.sql import Part
 from contracts.booking import BookingPlaced, SeatsSecured
 from contracts.event import Event
 from sqlalchemy import insert, update
@@ -49,6 +50,8 @@ ARRIVAL_LOOKS = 20
 ARRIVAL_LOOK_S = 0.1
 """A buyer may be faster than the event of the booking: it is waited for two seconds."""
 
+_PAYMENT, _ATTEMPT = insert(table(Payment)), insert(table(Attempt))
+
 
 async def open_payment(tx: Transaction, event: BookingPlaced, provider: str) -> None:
     """Notes what is owed. The provider is not called: a cart that is left costs nothing."""
@@ -75,11 +78,7 @@ async def open_payment(tx: Transaction, event: BookingPlaced, provider: str) -> 
         created_at=tx.now,
         updated_at=tx.now,
     )
-    await tx.execute(
-        insert(table(Payment))
-        .values(payment.model_dump())
-        .add_cte(insert(table(Attempt)).values(attempt).cte("attempt"))
-    )
+    await tx.execute(_PAYMENT, payment.model_dump(), alongside=[Part(_ATTEMPT, attempt)])
 
 
 async def capture_payment(tx: Transaction, event: SeatsSecured) -> None:

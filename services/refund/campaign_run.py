@@ -13,6 +13,7 @@ from chassis.app import Service
 from chassis.db import Database, Transaction, table
 from chassis.due import Sweep
 from chassis.loops import running
+from chassis.sql import Part
 from chassis.watch import watch
 from contracts.money import Money
 from contracts.refund import RefundApproved, RefundCampaignFinished
@@ -127,7 +128,8 @@ async def look(database: Database, event_id: UUID) -> None:
             await tx.execute(this.values(look_at=next_look(tx.now, last_change)))
         elif campaign.finished_at is None:
             finished = this.values(look_at=None, finished_at=tx.now, version=campaign.version + 1)
-            await tx.execute(outbox.with_events(tx, finished, _finished(tx, campaign, campaign.name, counted)))
+            told = _finished(tx, campaign, campaign.name, counted)
+            await tx.execute(finished, alongside=[outbox.rows(tx, told)])
 
 
 def _finished(tx: Transaction, campaign: Campaign, name: str, counted: Sequence[Row[Any]]) -> RefundCampaignFinished:
@@ -198,9 +200,8 @@ async def _approve_anew(tx: Transaction, booking: Booking, refund_id: UUID) -> N
             version=refund.version + 1,
             updated_at=tx.now,
         )
-        .add_cte(promised.cte("promised"))
     )
-    await tx.execute(outbox.with_events(tx, moved, approved))
+    await tx.execute(moved, alongside=[Part(promised), outbox.rows(tx, approved)])
 
 
 async def _mark(tx: Transaction, booking_id: UUID, **values: object) -> None:

@@ -14,6 +14,7 @@ import structlog
 from chassis import outbox
 from chassis.db import Transaction, table
 from chassis.errors import TooEarly
+from chassis.sql import Part
 from contracts.money import Money
 from contracts.payment import (
     DisputeClosed,
@@ -61,7 +62,7 @@ async def complete_refund(tx: Transaction, event: PaymentRefunded) -> None:
         Ground(refund.ground), is_cancelled=refund.cancelled_by is not None
     )
     completed = RefundCompleted(**_about(tx, refund), reason=refund.reason, for_cancellation=is_for_cancellation)
-    await tx.execute(outbox.with_events(tx, moved, completed))
+    await tx.execute(moved, alongside=[outbox.rows(tx, completed)])
     count(tx, Status.SUCCEEDED, refund.reason, refund.amount_minor, refund.currency)
     count_accepted(tx, tx.now - datetime.fromisoformat(refund.received_at))
 
@@ -285,5 +286,5 @@ async def _give_up(
         )
     )
     moved = _moved(tx, refund, event, trigger, failure=failure, version=refund.version + 1)
-    await tx.execute(outbox.with_events(tx, moved.add_cte(released.cte("released")), failed))
+    await tx.execute(moved, alongside=[Part(released), outbox.rows(tx, failed)])
     count(tx, Status.FAILED, refund.reason, amount_minor, refund.currency)

@@ -8,6 +8,7 @@ from typing import Any
 
 from chassis import outbox
 from chassis.db import Transaction, table
+from chassis.sql import Part
 from contracts.money import Money
 from contracts.refund import RefundApproved, RefundAwaitingApproval, RefundCompleted, RefundDeclined, RefundReason
 from sqlalchemy import insert, update
@@ -63,8 +64,8 @@ async def record_refund(
     bookings = table(Booking)
     kept = {name: getattr(booking, name) for name in PROMISES}
     promised = update(bookings).where(bookings.c.booking_id == booking.booking_id).values(kept)
-    statement = insert(table(Refund)).values(refund.model_dump()).add_cte(promised.cte("promised"))
-    await tx.execute(outbox.with_events(tx, statement, _first_event(refund, decision.rule)))
+    told = outbox.rows(tx, _first_event(refund, decision.rule))
+    await tx.execute(insert(table(Refund)), refund.model_dump(), alongside=[Part(promised), told])
     tx.after_commit(metrics.REQUESTED.labels(reason, decision.case.ground).inc)
     count(tx, Status(refund.status), reason, refund.amount_minor, refund.currency)
     return refund

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -124,7 +125,8 @@ async def note_tickets_cancelled(tx: Transaction, event: TicketsCancelled) -> No
         name: case((is_told_again, bookings.c[name]), else_=bookings.c[name].op("||")(noted.excluded[name]))
         for name in ("given_back", "undecided")
     }
-    await _decide(tx, await _upserted(tx, noted, appended))
+    row: RowMapping = (await tx.execute(_upsert(noted, appended))).mappings().one()
+    await _decide(tx, row)
 
 
 async def note_rescheduled(tx: Transaction, event: EventRescheduled) -> None:
@@ -171,16 +173,21 @@ def _stated(event: BookingCancelled | TicketsCancelled) -> dict[str, Any] | None
 
 async def _note(tx: Transaction, booking_id: UUID, **facts: object) -> RowMapping:
     """Writes facts where they are missing and returns the booking's row, locked. What was noted before stays."""
-    bookings = table(Booking)
-    noted = insert(bookings).values(booking_id=booking_id, **facts)
-    first_stays = {name: func.coalesce(bookings.c[name], noted.excluded[name]) for name in facts}
-    return await _upserted(tx, noted, first_stays)
-
-
-async def _upserted(tx: Transaction, noted: Insert, otherwise: Mapping[str, object]) -> RowMapping:
-    upsert = noted.on_conflict_do_update(index_elements=["booking_id"], set_=otherwise)
-    row: RowMapping = (await tx.execute(upsert.returning(table(Booking), *move_columns()))).mappings().one()
+    found = await tx.execute(_noting(tuple(facts)), {"booking_id": booking_id, **facts})
+    row: RowMapping = found.mappings().one()
     return row
+
+
+@cache
+def _noting(names: tuple[str, ...]) -> Any:
+    bookings = table(Booking)
+    noted = insert(bookings)
+    return _upsert(noted, {name: func.coalesce(bookings.c[name], noted.excluded[name]) for name in names})
+
+
+def _upsert(noted: Insert, otherwise: Mapping[str, object]) -> Any:
+    upsert = noted.on_conflict_do_update(index_elements=["booking_id"], set_=otherwise)
+    return upsert.returning(table(Booking), *move_columns())
 
 
 async def _decide(tx: Transaction, row: RowMapping) -> None:

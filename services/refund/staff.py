@@ -309,7 +309,7 @@ async def _move(
         setattr(refund, name, value)
     refunds = table(Refund)
     moved = update(refunds).where(refunds.c.id == refund.id).values(changes)
-    await tx.execute(moved if event is None else outbox.with_events(tx, moved, event(**about(refund))))
+    await tx.execute(moved, alongside=[] if event is None else [outbox.rows(tx, event(**about(refund)))])
     count(tx, Status(refund.status), refund.reason, refund.amount_minor, refund.currency)
 
 

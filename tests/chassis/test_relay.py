@@ -165,13 +165,13 @@ async def test_a_running_relay_publishes_what_another_process_wrote(ground: Grou
 
 
 async def test_an_event_joined_to_a_statement_is_one_round_trip(ground: Ground) -> None:
-    """`with_events` writes the outbox row as part of another statement."""
+    """`rows` writes the outbox row as part of another statement."""
     rows = table(OutboxRow)
     first, second = declined(), declined()
     await ground.write(first)
     async with ground.database.transaction() as tx:
         touch = update(rows).where(rows.c.subject == first.refund_id).values(attempts=1)
-        await tx.execute(outbox.with_events(tx, touch, second))
+        await tx.execute(touch, alongside=[outbox.rows(tx, second)])
     assert not await ground.published(second)
 
 

@@ -156,3 +156,46 @@ async def test_a_shape_is_compiled_once_whatever_its_values(database: Database) 
             if name == "a":
                 shapes = sql.shapes_compiled()
         assert sql.shapes_compiled() == shapes
+
+
+async def test_statements_run_alongside_another_as_one(database: Database) -> None:
+    """Each keeps its own parameters, whatever they are called and however many they are; also beside a statement with a CTE of its own."""
+    told: list[str] = []
+    database.tell_statement = lambda _, text: told.append(text)
+    lamp, chair, bulb = thing(facts={"a": 1}), thing("chair", facts=None, count=1, marks={}), uuid4()
+    some = sql.insert_rows(PARTS, ["id", "thing_id", "name"])
+    rows = [{"id": each, "thing_id": lamp["id"], "name": f"part {each}"} for each in (bulb, uuid4())]
+    async with database.transaction() as tx:
+        await tx.execute(
+            insert(THINGS),
+            lamp,
+            alongside=[
+                sql.Part(insert(THINGS), chair),
+                sql.Part(some, sql.columns_of(["id", "thing_id", "name"], rows)),
+                sql.Part(some, sql.columns_of(["id", "thing_id", "name"], [])),
+            ],
+        )
+        renamed = update(THINGS).where(THINGS.c.name.in_(["chair", "stool"])).values(name="table")
+        counted = select(func.count()).select_from(PARTS).cte("counted")
+        mine = update(THINGS).where(THINGS.c.id == bindparam("own"), counted.c[0] == len(rows)).returning(THINGS.c.name)
+        found = await tx.execute(mine, {"own": lamp["id"], "count": 8}, alongside=[sql.Part(renamed)])
+        assert found.scalar_one() == "lamp"
+        kept = await tx.execute(select(THINGS.c.name, THINGS.c.count).order_by(THINGS.c.name))
+        assert kept.all() == [("lamp", 8), ("table", 1)]
+        assert len((await tx.scalars(select(PARTS.c.id).where(PARTS.c.thing_id == lamp["id"]))).all()) == len(rows)
+    assert len(told) == 4
+
+
+async def test_a_statement_that_is_run_again_is_known_by_itself(database: Database) -> None:
+    """With other parameters, and under other names of them, which make another shape."""
+    known = update(THINGS).where(THINGS.c.id == bindparam("own")).returning(THINGS.c.name, THINGS.c.count)
+    row = thing()
+    async with database.transaction() as tx:
+        await tx.execute(insert(THINGS), row)
+        shapes: set[int] = set()
+        for number in range(4):
+            found = await tx.execute(known, {"own": row["id"], "name": f"no {number}"})
+            assert found.one() == (f"no {number}", 7)
+            assert (await tx.execute(known, {"own": row["id"], "count": 7})).one() == (f"no {number}", 7)
+            shapes.add(sql.shapes_compiled())
+    assert len(shapes) == 1

@@ -220,7 +220,9 @@ async def _enabled_again(office: Office, crm: Receiver, endpoint_id: str, redeli
 async def test_a_receiver_that_hangs_holds_up_neither_others_nor_mails(
     office: Office, crm: Receiver, other_crm: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notification.crm.TIMEOUT_S", 120)  # on a slow machine too, none is given up and followed by another
+    monkeypatch.setattr(
+        "notification.crm.TIMEOUT_S", 120
+    )  # on a slow machine too, none is given up and followed by another
     released = asyncio.Event()
 
     async def hang(writer: asyncio.StreamWriter) -> None:
