@@ -8,17 +8,24 @@ stays as it is: delete the volumes for new secrets. DATABASE_SERVERS is `one` se
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import string
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
+
+from chassis.clock import SystemClock
 
 from sandbox.launcher.credentials import DATABASE_ROLES, SERVICES, Credentials, kept
 from sandbox.launcher.rabbitmq import hashed
 
 RABBITMQ = Path(__file__).parents[1] / "rabbitmq"
+KEYS = ("passwords", "data-keys", "token-keys", "webhook-secret")
+KEYS_LAST = timedelta(days=365)
+"""docs/runbooks/rotate-*.md replace them; `boxoffice watch` says when it is time (KeyEnds)."""
 MOUNTED = "/run/secrets"
 """Where a container finds its volume."""
 READABLE_BY_THE_CONTAINER = 0o444
@@ -60,6 +67,8 @@ def of_operator(known: Credentials) -> dict[str, str]:
     for service in SERVICES:
         told[f"ops_{service}_database_url"] = database_url(known, service, f"{service}_owner")
         told[f"ops_{service}_verify_database_url"] = database_url(known, service, f"{service}_verify")
+    # What is laid stays: this is the day until which the first keys are good.
+    told["watch_keys_end"] = json.dumps(dict.fromkeys(KEYS, f"{SystemClock().now() + KEYS_LAST:%Y-%m-%d}"))
     told["ops_broker_url"] = broker_url(known, "admin")
     told["ops_broker_management_url"] = f"http://admin:{known.broker_passwords['admin']}@rabbitmq:15672"
     return told

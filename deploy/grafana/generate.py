@@ -16,6 +16,8 @@ HERE = Path(__file__).parent
 SERVICES = ("booking", "payment", "refund", "notification")
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
 WIDTH, HEIGHT = 24, 8
+LATENCY = "_seconds_bucket"
+"""How the series of a histogram that carries exemplars end: each leads to the trace of what took so long."""
 
 Json = dict[str, Any]
 
@@ -66,6 +68,7 @@ def placed(rows: Mapping[str, list[Json]]) -> Iterator[Json]:
 def drawn(panel: Json) -> Json:
     """A panel with what Grafana wants beside its queries."""
     is_stat = panel.get("stat", False)
+    asked = queries(panel)
     targets = [
         {
             "refId": chr(ord("A") + number),
@@ -73,8 +76,10 @@ def drawn(panel: Json) -> Json:
             "expr": query,
             "legendFormat": legend,
             "instant": is_stat,
+            # The percentiles of a panel are of the same measurements: their traces are shown once.
+            **({"exemplar": True} if LATENCY in query and number == len(asked) - 1 else {}),
         }
-        for number, (legend, query) in enumerate(queries(panel).items())
+        for number, (legend, query) in enumerate(asked.items())
     ]
     defaults = {"unit": panel.get("unit", "short"), "min": 0, "custom": {} if is_stat else LINES}
     return {

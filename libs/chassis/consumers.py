@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,10 +21,9 @@ from faststream.rabbit import Channel, RabbitBroker, RabbitMessage, RabbitQueue
 from pydantic import ValidationError
 
 from chassis import broker as amqp
-from chassis import inbox, metrics
+from chassis import inbox, metrics, tracing
 from chassis.db import Database, Transaction, is_outage, reason
 from chassis.topology import parked_exchange, retry_exchange
-from chassis.tracing import continued
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +90,11 @@ class Receiver:
             )(self._handler(subscription))
 
     def _handler(self, subscription: Subscription) -> Callable[[RabbitMessage], Awaitable[None]]:
+        span = f"process {subscription.queue}"
+
         async def receive(message: RabbitMessage) -> None:
             with (
-                continued(_text(message.headers.get("traceparent"))),
+                tracing.continued(_text(message.headers.get("traceparent")), span),
                 structlog.contextvars.bound_contextvars(event_id=message.message_id),
             ):
                 await self.receive(subscription, message)
@@ -112,15 +114,19 @@ class Receiver:
             await self._park(subscription, message, f"cannot be read: {_reason(error)}")
             return
         try:
-            with metrics.EVENT_SECONDS.labels(subscription.event.type).time():
+            began = perf_counter()
+            try:
                 outcome = await self.handle(subscription, event, event_id)
+            finally:
+                took_s = perf_counter() - began
+                metrics.EVENT_SECONDS.labels(subscription.event.type).observe(took_s, tracing.exemplar())
         except Exception as error:  # noqa: BLE001  # whatever a handler raises becomes a retry, logged and counted there
             await self._retry(subscription, message, error)
             return
         metrics.EVENTS_CONSUMED.labels(subscription.event.type, outcome).inc()
         if outcome == "done":
             lag_s = (self.database.clock.now() - event.occurred_at).total_seconds()
-            metrics.EVENT_LAG_SECONDS.labels(subscription.event.type).observe(max(0.0, lag_s))
+            metrics.EVENT_LAG_SECONDS.labels(subscription.event.type).observe(max(0.0, lag_s), tracing.exemplar())
 
     async def handle(self, subscription: Subscription, event: Event, event_id: UUID) -> str:
         """The effect of an event, once: `done`, or `duplicate` when it had it before."""

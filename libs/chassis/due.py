@@ -17,7 +17,7 @@ from sqlalchemy import Integer, Select, bindparam, func, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 from sqlmodel import SQLModel
 
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.db import DATABASE_ERRORS, Database, Transaction, reason, table
 from chassis.relay import wait
 
@@ -153,7 +153,8 @@ class Sweep:
     async def _one(self, row_id: UUID) -> None:
         async with self._slots:
             try:
-                await self._work(row_id)
+                with tracing.within(f"due {self.due.name}"):
+                    await self._work(row_id)
             except Exception:  # whatever it is, the row falls due again when its lease ends
                 metrics.DUE_ROWS.labels(self.due.name, "failed").inc()
                 log.exception("due row failed", sweep=self.due.name, row=str(row_id))

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from time import perf_counter
 
-from fastapi import Response
+from fastapi import Request, Response
 from prometheus_client import (
-    CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
     Gauge,
@@ -18,10 +17,11 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
-    generate_latest,
 )
+from prometheus_client.exposition import choose_encoder
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis import tracing
 from chassis.db import Database
 
 REGISTRY = CollectorRegistry()
@@ -99,9 +99,13 @@ def observe_pool(database: Database) -> None:
     POOL_IN_USE.set_function(lambda: database.connections_in_use)
 
 
-async def metrics_page() -> Response:
-    """Add it as a plain route: a mounted application would redirect /metrics to /metrics/."""
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+async def metrics_page(request: Request) -> Response:
+    """As OpenMetrics, which has exemplars, for whoever asks for that.
+
+    Add it as a plain route: a mounted application would redirect /metrics to /metrics/.
+    """
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(REGISTRY), media_type=content_type)
 
 
 class MetricsMiddleware:
@@ -121,7 +125,8 @@ class MetricsMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                HTTP_SECONDS.labels(_method(scope), _route(scope)).observe(perf_counter() - started)
+                took_s = perf_counter() - started
+                HTTP_SECONDS.labels(_method(scope), _route(scope)).observe(took_s, tracing.exemplar())
             await send(message)
 
         try:

@@ -66,16 +66,39 @@ def current_trace_id() -> str | None:
     return f"{span.trace_id:032x}" if span.is_valid else None
 
 
+def exemplar() -> dict[str, str] | None:
+    """For `Histogram.observe`: leads from a measurement to its trace. None where no trace is recorded here and sampled."""
+    span = trace.get_current_span()
+    found = span.get_span_context()
+    return {"trace_id": f"{found.trace_id:032x}"} if span.is_recording() and found.trace_flags.sampled else None
+
+
+@contextmanager
+def within(name: str) -> Iterator[None]:
+    """Runs the block in a span of the trace that the running code belongs to. Outside of a trace there is none."""
+    if not trace.get_current_span().get_span_context().is_valid:
+        yield
+        return
+    with _span(name, None, SpanKind.INTERNAL):
+        yield
+
+
 @contextmanager
 def continued(traceparent: str | None, name: str = "message") -> Iterator[None]:
     """Runs the block as part of the trace that an outbox row or a message came with, in a span called `name`.
 
-    A missing or malformed traceparent begins a trace of its own, as W3C asks. Only the type of an exception is
-    recorded: its text may hold personal data.
+    A missing or malformed traceparent begins a trace of its own, as W3C asks.
     """
     parent = _w3c.extract({"traceparent": traceparent}, Context()) if traceparent else Context()
+    with _span(name, parent, SpanKind.CONSUMER):
+        yield
+
+
+@contextmanager
+def _span(name: str, parent: Context | None, kind: SpanKind) -> Iterator[None]:
+    """Only the type of an exception is recorded: its text may hold personal data."""
     with _tracer.start_as_current_span(
-        name, parent, SpanKind.CONSUMER, record_exception=False, set_status_on_exception=False
+        name, parent, kind, record_exception=False, set_status_on_exception=False
     ) as span:
         try:
             yield

@@ -6,11 +6,12 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
+from chassis.settings import Configuration
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 
-class WatchSettings(BaseSettings):
+class WatchSettings(Configuration):
     """0 for an interval switches what it is of off."""
 
     model_config = SettingsConfigDict(env_prefix="WATCH_", extra="ignore", validate_by_name=True)
@@ -25,7 +26,7 @@ class WatchSettings(BaseSettings):
     """Prints a token of a manager."""
     certificates: Annotated[tuple[str, ...], NoDecode] = ()
     """host:port of servers whose certificate is looked at, separated by commas."""
-    keys_end: dict[str, date] = {}
+    keys_end: dict[str, date] = Field(default_factory=dict)
     """When keys are to be replaced, as whoever made them decided: {"stripe-key": "2027-03-01"}."""
     public_url: str | None = Field(None, validation_alias="BOXOFFICE_PUBLIC_URL")
     provider_url: str = Field("https://api.stripe.com", validation_alias="PAYMENT_STRIPE_API_BASE")

@@ -64,6 +64,7 @@ class Prometheus:
                 f"--config.file={self.folder}/prometheus.yml",
                 f"--storage.tsdb.path={self.folder}/data",
                 "--storage.tsdb.retention.time=3d",
+                "--enable-feature=exemplar-storage",
                 f"--web.listen-address=127.0.0.1:{self.port}",
                 "--log.level=warn",
             ],

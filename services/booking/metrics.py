@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from chassis import tracing
 from chassis.db import Transaction
 from chassis.metrics import REGISTRY
 from prometheus_client import Counter, Histogram
@@ -42,4 +43,4 @@ def confirmed(tx: Transaction, buyer_confirmed_at: datetime | None) -> None:
     """Times a confirmation, once it is committed. The provider's clock is not ours: what it puts into our future took no time."""
     if buyer_confirmed_at is not None:
         waited_s = max(0.0, (tx.now - buyer_confirmed_at).total_seconds())
-        tx.after_commit(lambda: CONFIRM_SECONDS.observe(waited_s))
+        tx.after_commit(lambda: CONFIRM_SECONDS.observe(waited_s, tracing.exemplar()))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from chassis import outbox
+from chassis import outbox, tracing
 from chassis.db import Transaction, table
 from chassis.sql import Part
 from contracts.money import Money
@@ -125,4 +125,4 @@ def count(tx: Transaction, status: Status, reason: str, amount_minor: int, curre
 
 def count_accepted(tx: Transaction, waited: timedelta) -> None:
     """Times a refund from its request to the provider's acceptance."""
-    tx.after_commit(lambda: metrics.ACCEPTED_SECONDS.observe(waited.total_seconds()))
+    tx.after_commit(lambda: metrics.ACCEPTED_SECONDS.observe(waited.total_seconds(), tracing.exemplar()))

@@ -3,13 +3,17 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from chassis import metrics
+from chassis import metrics, tracing
 from chassis.clock import SystemClock
 from chassis.db import Database
 from chassis.ids import SystemIds
 from chassis.metrics import REGISTRY, MetricsMiddleware
+from chassis.tracing import exemplar
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import StreamingResponse
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Message, Scope
 
@@ -135,6 +139,27 @@ async def test_the_page_is_what_prometheus_reads(client: httpx2.AsyncClient) -> 
         "process_resident_memory_bytes",
         "python_info",
     }
+
+
+async def test_who_asks_for_openmetrics_gets_the_trace_of_a_measurement(client: httpx2.AsyncClient) -> None:
+    """As Prometheus asks. Only what is recorded and sampled is worth following."""
+    tracer = TracerProvider().get_tracer("test")
+    route = {"method": "GET", "route": "/teapot"}
+    unsampled = TracerProvider(sampler=ALWAYS_OFF).get_tracer("test")
+    with unsampled.start_as_current_span("unsampled"):
+        assert exemplar() is None
+    with tracing.continued(f"00-{'ab' * 16}-{'cd' * 8}-01"):
+        assert exemplar() is None, "a caller's trace that nobody here records leads nowhere"
+    with tracer.start_as_current_span("request") as span:
+        trace = f"{span.get_span_context().trace_id:032x}"
+        await client.get("/teapot")
+    asked = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.1"}
+    answer = await client.get("/metrics", headers=asked)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    samples = [sample for family in read_openmetrics(answer.text) for sample in family.samples]
+    found = [sample.exemplar.labels for sample in samples if sample.exemplar and route.items() <= sample.labels.items()]
+    assert {"trace_id": trace} in found
+    assert "trace_id" not in (await client.get("/metrics")).text, "the plain text has no exemplars"
 
 
 async def test_the_pool_is_shown_as_it_is_now(client: httpx2.AsyncClient) -> None:

@@ -117,8 +117,12 @@ async def main(endpoint, parent):
         answer = await client.post("/tickets/S3CRET", params={"email": "ada@example.org"}, headers={"traceparent": parent})
     row = answer.json()
     try:
+        with tracing.within("nothing"):
+            assert tracing.current_traceparent() is None, "what falls due by itself begins no trace"
         with tracing.continued(row, "on_ticket_checked_in"):
             in_consumer = tracing.current_traceparent()
+            with tracing.within("due mails"):
+                pass
             raise ValueError("ada@example.org")
     except ValueError:
         pass
@@ -141,6 +145,8 @@ async def test_spans_join_request_and_message_and_tell_nothing_personal(receiver
     assert request.parent_span_id.hex() == PARENT.split("-")[2]
     assert request.trace_id.hex() == consumer.trace_id.hex() == TRACE
     assert consumer.parent_span_id.hex() == row.split("-")[2], "the message continues the row"
+    assert receiver.spans["due mails"].parent_span_id == consumer.span_id
+    assert "nothing" not in receiver.spans
     parents = {span.span_id: span.parent_span_id for span in receiver.spans.values()}
     ancestor = consumer.parent_span_id
     while ancestor != request.span_id:

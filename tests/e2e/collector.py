@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import gzip
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One span. Ids are in hex; `parent` is empty where it begins its trace."""
+
+    trace: str
+    id: str
+    parent: str
+    service: str
+    name: str
 
 
 class Collector:
@@ -33,6 +48,16 @@ class Collector:
     def address(self) -> str:
         """For BOXOFFICE_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_port}"
+
+    def seen(self) -> Iterator[Seen]:
+        """What came, read."""
+        for body in list(self.spans):
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                (service,) = (
+                    each.value.string_value for each in resource.resource.attributes if each.key == "service.name"
+                )
+                for span in (span for scope in resource.scope_spans for span in scope.spans):
+                    yield Seen(span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex(), service, span.name)
 
     def __enter__(self) -> Self:
         self._thread.start()

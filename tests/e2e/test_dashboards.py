@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from sandbox.launcher import monitoring
 from sandbox.launcher.credentials import SERVICES
 from sandbox.story.shop import ShopError
-from tests.deploy.grafana.test_dashboards import queries
+from tests.deploy.grafana.test_dashboards import latencies, queries
+from tests.e2e.collector import Collector
 from tests.e2e.stack import Stack, contact, until
 
 pytestmark = [
@@ -23,7 +26,7 @@ NOTHING_TO_SHOW = {"Days until certificates and keys end", "Available at the pro
 """The sandbox has no certificate, and payment asks for its balance every five minutes only."""
 
 
-async def test_every_panel_has_something_to_show(stack: Stack) -> None:
+async def test_every_panel_has_something_to_show(stack: Stack, collector: Collector) -> None:
     async def all_scraped() -> bool:
         return await _series(stack, 'up{service!=""} == 1') == len(SERVICES)
 
@@ -52,6 +55,30 @@ async def test_every_panel_has_something_to_show(stack: Stack) -> None:
         await until(all_show, "panels are empty", 60)
     except AssertionError:
         assert await empty() == []
+    if "TEST_STACK_HOME" in os.environ:
+        return  # that stack sends its spans elsewhere
+
+    async def lead_nowhere() -> list[str]:
+        known = {span.trace for span in collector.seen()}
+        found = await asyncio.gather(*(_traces(stack, query) for _, query in latencies()))
+        return [place for (place, _), traces in zip(latencies(), found, strict=True) if not traces & known]
+
+    async def all_lead_to_traces() -> bool:
+        return not await lead_nowhere()
+
+    try:
+        await until(all_lead_to_traces, "latencies lead to no trace", 60)
+    except AssertionError:
+        assert await lead_nowhere() == []
+
+
+async def _traces(stack: Stack, query: str) -> set[str]:
+    """Of the exemplars of a query, as Grafana asks for them."""
+    now = time.time()
+    asked = {"query": query, "start": str(now - 3600), "end": str(now + 60)}
+    answer = await stack.http.get(f"{stack.status['prometheus']}/api/v1/query_exemplars", params=asked)
+    assert answer.is_success, f"{query}: {answer.text}"
+    return {exemplar["labels"]["trace_id"] for each in answer.json()["data"] for exemplar in each["exemplars"]}
 
 
 async def _series(stack: Stack, query: str) -> int:

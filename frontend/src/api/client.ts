@@ -1,5 +1,6 @@
 import { QueryCache, QueryClient } from "@tanstack/react-query";
 import { client } from "./generated/client.gen";
+import { traceparentOf } from "./trace";
 
 /** A refusal of the API (RFC 9457). `status` 0: nobody answered. The rest is what the problem says beside, such as `state` or `errors`. */
 export class Problem extends Error {
@@ -27,6 +28,11 @@ export class Problem extends Error {
 }
 
 client.setConfig({ baseUrl: "", throwOnError: true });
+client.interceptors.request.use((request) => {
+  const traceparent = traceparentOf(request.method, new URL(request.url).pathname);
+  if (traceparent) request.headers.set("traceparent", traceparent);
+  return request;
+});
 client.interceptors.error.use((error, response) => {
   if (!response) return new Problem(0, "");
   const facts = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;

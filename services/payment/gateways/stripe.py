@@ -13,6 +13,7 @@ from uuid import UUID
 
 import aiohttp
 import stripe
+from chassis import tracing
 from contracts.money import EXPONENTS, Money
 
 from payment import metrics
@@ -278,7 +279,8 @@ async def _call(
     started = perf_counter()
     outcome = "answered"
     try:
-        return read((await ask()).to_dict())
+        with tracing.within(f"provider {operation}"):
+            return read((await ask()).to_dict())
     except stripe.StripeError as error:
         found = _failure(error)
         outcome = type(found).__name__.lower()
@@ -295,7 +297,7 @@ async def _call(
         raise Unanswered(f"unreadable answer ({type(error).__name__})") from None
     finally:
         metrics.PROVIDER_CALLS.labels(operation, outcome).inc()
-        metrics.PROVIDER_SECONDS.labels(operation).observe(perf_counter() - started)
+        metrics.PROVIDER_SECONDS.labels(operation).observe(perf_counter() - started, tracing.exemplar())
 
 
 def _failure(error: stripe.StripeError) -> Refused | Unanswered | NotRun:

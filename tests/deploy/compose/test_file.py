@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.deploy.grafana.test_dashboards import queries
+from tests.deploy.prometheus import exposed
+from tests.deploy.prometheus.promql import Selector, selectors
+from tests.deploy.prometheus.test_rules import RECORDED, asked
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.yml"
@@ -55,7 +61,7 @@ def test_it_is_what_the_specification_knows() -> None:
 
 
 def test_every_part_is_there(services: dict[str, Service]) -> None:
-    wanted = {*SERVICES, *ONE_SHOT, "gateway", "postgres", "rabbitmq", "prometheus", "alertmanager", "grafana"}
+    wanted = {*SERVICES, *ONE_SHOT, "gateway", "postgres", "rabbitmq", "watch", "prometheus", "alertmanager", "grafana"}
     assert set(services) >= {*wanted, "tempo", "stripe", "world", "keycloak"}
 
 
@@ -135,7 +141,7 @@ def test_secrets_are_files_that_nobody_else_has(services: dict[str, Service]) ->
 
 def test_every_variable_is_one_that_we_know(services: dict[str, Service]) -> None:
     """Listed in .env.example, or in the gateway's template."""
-    example = set(re.findall(r"^([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    example = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     template = (ROOT / "deploy" / "gateway" / "nginx.conf.template").read_text()
     pages = {
         name for name in environment(services["gateway"]) if name.startswith(("STRIPE_", "OIDC_")) or name == "MODE"
@@ -157,3 +163,63 @@ def test_what_is_mounted_is_there(services: dict[str, Service]) -> None:
                     assert (ROOT / source).exists(), f"{name}: {source}"
             else:
                 assert source in declared, f"{name}: {source}"
+
+
+def targets() -> dict[str, list[tuple[str, int]]]:
+    """Who is asked, as host and port, by the job of deploy/prometheus; Alertmanager under its own name."""
+    folder = ROOT / "deploy" / "prometheus"
+    config = yaml.safe_load((folder / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job["file_sd_configs"] for job in config["scrape_configs"]}
+    jobs["alertmanager"] = config["alerting"]["alertmanagers"][0]["file_sd_configs"]
+    found: dict[str, list[tuple[str, int]]] = {}
+    for job, sources in jobs.items():
+        files = [file for source in sources for file in source["files"]]
+        groups = [group for file in files for group in json.loads((folder / file).read_text())]
+        addresses = [address.partition(":") for group in groups for address in group["targets"]]
+        found[job] = [(host, int(port)) for host, _, port in addresses]
+    return found
+
+
+def test_prometheus_reaches_whoever_it_asks(services: dict[str, Service]) -> None:
+    """By a network that both are in, on the port whose answer the container is called healthy by; RabbitMQ's is its plugin's own."""
+    for job, addresses in targets().items():
+        assert addresses, job
+        for host, port in addresses:
+            assert host in services, f"{job}: there is no {host}"
+            assert set(services[host]["networks"]) & set(services["prometheus"]["networks"]), (
+                f"{job}: {host} is far away"
+            )
+            asked_for = str(services[host]["healthcheck"]["test"])
+            assert f":{port}/" in asked_for or (host, port) == ("rabbitmq", 15692), f"{host} does not listen on {port}"
+    assert environment(services["watch"])["WATCH_HOST"] == "0.0.0.0"  # noqa: S104  # in a container of its own
+    assert "rabbitmq_prometheus" in (ROOT / "deploy" / "rabbitmq" / "enabled_plugins").read_text()
+
+
+def test_everything_that_rules_and_dashboards_ask_for_is_scraped() -> None:
+    """An alert whose metric nobody collects never fires."""
+    asks = [*asked(), *((place, selector) for place, query in queries() for selector in selectors(query))]
+    hosts = {host for addresses in targets().values() for host, _ in addresses}
+    assert [f"{place}: {selector.name}" for place, selector in asks if not _is_scraped(selector, hosts)] == []
+
+
+def _is_scraped(selector: Selector, hosts: set[str]) -> bool:
+    if selector.name in RECORDED | {"ALERTS"}:
+        return True
+    if selector.name == "up":
+        of_job = [value for label, _, value in selector.matchers if label == "job"]
+        return set(of_job or SERVICES) <= hosts
+    return bool(exposed.exposers()[selector.name] & hosts)
+
+
+def test_what_only_somebody_can_switch_on_is_on(services: dict[str, Service]) -> None:
+    """Test purchases and verify run, keys have a day, and latencies keep their traces."""
+    told = environment(services["watch"])
+    for interval in ("WATCH_VERIFY_EVERY_S", "WATCH_CANARY_EVERY_S"):
+        assert re.fullmatch(r"\$\{\w+:-[1-9]\d*\}", told[interval]), interval
+    assert "watch_keys_end" in (ROOT / "deploy" / "compose" / "make_secrets.py").read_text()
+    assert "--enable-feature=exemplar-storage" in services["prometheus"]["command"]
+    port = environment(services["booking"])["BOXOFFICE_OTLP_ENDPOINT"].rpartition(":")[2]
+    receivers = yaml.safe_load((ROOT / "deploy" / "compose" / "tempo.yaml").read_text())["distributor"]["receivers"]
+    assert receivers["otlp"]["protocols"]["http"]["endpoint"] == f"0.0.0.0:{port}"
+    for service in SERVICES:
+        assert set(services[service]["networks"]) & set(services["tempo"]["networks"]), service

@@ -16,8 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import httpx2
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
@@ -25,15 +28,32 @@ sys.path.insert(0, str(ROOT))
 from sandbox.story.play import Story  # noqa: E402
 from sandbox.story.shop import Shop  # noqa: E402
 from sandbox.story.timeline import Timeline  # noqa: E402
+from tests.deploy.prometheus.test_rules import RECORDED, asked  # noqa: E402
 
 PROJECT = "boxoffice-trial"
 WITHOUT_IMAGE = ("grafana", "tempo", "keycloak")
-LASTING = ("postgres", "rabbitmq", "stripe", "world", "booking", "payment", "refund", "notification", "gateway")
+LASTING = (
+    "postgres",
+    "rabbitmq",
+    "stripe",
+    "world",
+    "booking",
+    "payment",
+    "refund",
+    "notification",
+    "gateway",
+    "watch",
+)
 MONITORING = ("prometheus", "alertmanager")
 EACH = os.environ.get("DATABASE_SERVERS") == "each"
 SERVERS = [f"{name}-db" for name in ("booking", "payment", "refund", "notification")] if EACH else ["postgres"]
 DATABASE_PORTS = {name: port for port, name in enumerate(SERVERS, 15_432)}
 UP_WITHIN_S = 300
+SCRAPED_WITHIN_S = 180
+LOOKS = {"WATCH_VERIFY_EVERY_S": "30", "WATCH_CANARY_EVERY_S": "45"}
+"""Sooner than a user wants it."""
+LATENCIES = ("http_request_seconds_bucket", "event_handling_seconds_bucket", "booking_confirm_seconds_bucket")
+PROMETHEUS, RECEIVER = "http://localhost:9090", "http://localhost:9099"
 
 
 class Trial:
@@ -87,9 +107,6 @@ def prepared(folder: Path, *, stand_ins: bool) -> Path:
     if stand_ins:
         for name in WITHOUT_IMAGE:
             services.pop(name, None)
-        if not (ROOT / "deploy" / "prometheus" / "prometheus.yml").exists():
-            for name in MONITORING:
-                services.pop(name)
         for service in services.values():
             service.pop("deploy", None)
             service.pop("build", None)
@@ -136,6 +153,58 @@ def look_at_containers(trial: Trial, services: tuple[str, ...]) -> None:
         assert sorted(seen) == sorted(("chassis", "contracts", service)), f"{service} carries {seen}"
 
 
+def until(holds: Callable[[], object], otherwise: Callable[[], object]) -> None:
+    """Waits until it is scraped, or ends with what is found instead."""
+    deadline = time.monotonic() + SCRAPED_WITHIN_S
+    while not holds():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"after {SCRAPED_WITHIN_S} s: {otherwise()}")
+        time.sleep(2)
+
+
+def asked_of(url: str, **query: object) -> Any:
+    """The JSON at an address."""
+    return httpx2.get(url, params=query, timeout=10, trust_env=False).raise_for_status().json()
+
+
+def series(query: str) -> list[Any]:
+    """What Prometheus finds now."""
+    found: list[Any] = asked_of(f"{PROMETHEUS}/api/v1/query", query=query)["data"]["result"]
+    return found
+
+
+def without_exemplar() -> list[str]:
+    """Histograms of latencies that lead to no trace."""
+    now = time.time()
+    address = f"{PROMETHEUS}/api/v1/query_exemplars"
+    return [each for each in LATENCIES if not asked_of(address, query=each, start=now - 3600, end=now + 60)["data"]]
+
+
+def look_at_monitoring() -> None:
+    """Everybody who should be is scraped, `watch` looks and finds nothing wrong, latencies lead to traces, and alerts arrive."""
+    wanted = {selector.name for _, selector in asked()} - RECORDED - {"expiry_certificate_unreadable"}  # there is none
+
+    def missing() -> list[str]:
+        return sorted(name for name in wanted if not series(name))
+
+    until(lambda: not series('up == 0 or absent(up{job="watch"}) or absent(up{job="rabbitmq"})'), lambda: series("up"))
+    until(lambda: not missing(), missing)
+    until(
+        lambda: series("verify_exit_code == 0 and on () sum(verify_differences) == 0"),
+        lambda: series("verify_differences > 0"),
+    )
+    until(lambda: series('canary_runs_total{outcome="passed"} > 0'), lambda: series("canary_failures_total > 0"))
+    assert {each["metric"]["name"] for each in series('expiry_timestamp_seconds{kind="key"} > time() + 86400')} >= {
+        "data-keys"
+    }
+    until(lambda: not without_exemplar(), without_exemplar)
+    until(
+        lambda: asked_of(f"{RECEIVER}/api/alerts", name="Watchdog"), lambda: "the watchdog's heartbeat does not arrive"
+    )
+    assert series('ALERTS{alertstate="firing",alertname!="Watchdog"}') == []
+    print(f"{len(series('up'))} targets are scraped, {len(wanted)} metrics of rules are there, and alerts arrive")
+
+
 async def play(trial: Trial) -> None:
     """One booking from seat to refund, from outside."""
     databases = {}
@@ -171,23 +240,29 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--stand-ins", action="store_true")
     stand_ins = parser.parse_args().stand_ins
+    os.environ |= LOOKS
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(prepared(Path(folder), stand_ins=stand_ins))
         present = json.loads(trial.compose_file.read_text())["services"]
         lasting = (
             *LASTING,
             *(SERVERS if EACH else ()),
-            *(name for name in (*MONITORING, "grafana") if name in present),
+            *MONITORING,
+            *(["grafana"] if "grafana" in present else []),
         )
         try:
             began = time.monotonic()
-            trial.compose("up", "-d", *([] if stand_ins else ["--build"]))
-            trial.until_healthy(lasting)
+            # Test purchases would be on their way while everything is compared.
+            trial.compose("up", "-d", "--scale", "watch=0", *([] if stand_ins else ["--build"]))
+            trial.until_healthy(tuple(name for name in lasting if name != "watch"))
             print(f"up and healthy after {time.monotonic() - began:.0f} s")
             asyncio.run(play(trial))
             print(trial.compose("run", "--rm", "-T", "operator", "verify", "--wait", "60"))
+            trial.compose("up", "-d")
+            trial.until_healthy(lasting)
             look_at_containers(trial, lasting)
             print("nobody is root, nothing is written, nobody has another's secrets")
+            look_at_monitoring()
             trial.compose("up", "-d")
             trial.until_healthy(lasting)
             print("a second `up` changes nothing")

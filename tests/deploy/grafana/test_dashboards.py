@@ -35,6 +35,12 @@ def queries() -> list[tuple[str, str]]:
     ]
 
 
+def latencies() -> list[tuple[str, str]]:
+    """Those whose dots are measurements that lead to a trace."""
+    asked = [target for file in FILES for panel in panels(file) for target in panel["targets"]]
+    return [each for each, target in zip(queries(), asked, strict=True) if target.get("exemplar")]
+
+
 def test_the_dashboards_are_those_that_their_program_writes() -> None:
     subprocess.run([sys.executable, GRAFANA / "generate.py", "--check"], check=True)
     assert len(FILES) == 8
@@ -73,7 +79,25 @@ def test_every_query_is_promql(tmp_path: Path) -> None:
     promtool("check", "rules", file)
 
 
-def test_the_provisioned_source_is_the_one_that_dashboards_ask() -> None:
-    (source,) = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yml").read_text())["datasources"]
+def test_the_provisioned_sources_are_those_that_dashboards_ask() -> None:
+    """Each file of Grafana's folder has one; no unknown key, which Grafana would pass over in silence."""
+    files = sorted((GRAFANA / "provisioning" / "datasources").glob("*.yml"))
+    (prometheus,), (tempo,) = (yaml.safe_load(file.read_text())["datasources"] for file in files)
+    for source in (prometheus, tempo):
+        assert source.keys() <= {"name", "uid", "type", "access", "url", "isDefault", "editable", "jsonData"}
     asked = {panel["datasource"]["uid"] for file in FILES for panel in panels(file)}
-    assert asked == {source["uid"]}
+    assert asked == {prometheus["uid"]}
+    assert (prometheus["type"], tempo["type"]) == ("prometheus", "tempo")
+    port = yaml.safe_load((GRAFANA.parent / "compose" / "tempo.yaml").read_text())["server"]["http_listen_port"]
+    assert tempo["url"] == f"http://tempo:{port}"
+    (link,) = prometheus["jsonData"]["exemplarTraceIdDestinations"]
+    assert link == {"name": "trace_id", "datasourceUid": tempo["uid"]}
+
+
+def test_every_panel_of_a_latency_shows_exemplars() -> None:
+    drawn = [panel for file in FILES for panel in panels(file) if "_seconds_bucket" in str(panel["targets"])]
+    assert len(drawn) >= 10
+    for panel in drawn:
+        assert [target.get("exemplar", False) for target in panel["targets"]].count(True) == 1, panel["title"]
+    others = [query for place, query in queries() if (place, query) in latencies() and "_seconds_bucket" not in query]
+    assert others == []

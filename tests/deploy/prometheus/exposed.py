@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import cache
 
 from chassis.metrics import REGISTRY
@@ -36,6 +37,27 @@ def metrics() -> dict[str, frozenset[str]]:
                 found |= {collector._name + suffix: labels for suffix in SUFFIXES[collector._type]}
             else:
                 found |= {sample.name: frozenset() for family in collector.collect() for sample in family.samples}
+    return found
+
+
+@cache
+def exposers() -> dict[str, frozenset[str]]:
+    """By the name of each series, who has it: services, `watch` or `rabbitmq`. Whoever asks one of them for it finds it."""
+    known = metrics()
+    own = {
+        id(value): service
+        for name, module in list(sys.modules.items())
+        if (service := name.partition(".")[0]) in SERVICES
+        for value in vars(module).values()
+        if isinstance(value, MetricWrapperBase)
+    }
+    found = dict.fromkeys(known, frozenset(SERVICES)) | dict.fromkeys(BROKER, frozenset({"rabbitmq"}))
+    for registry in (REGISTRY, watch.REGISTRY):
+        for collector in registry._collector_to_names:
+            if isinstance(collector, MetricWrapperBase):
+                who = "watch" if registry is watch.REGISTRY else own.get(id(collector))
+                if who is not None:
+                    found |= {collector._name + suffix: frozenset({who}) for suffix in SUFFIXES[collector._type]}
     return found
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from chassis.metrics import REGISTRY
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from ops.watch import metrics as watch
 from sandbox.launcher.monitoring import hurried
 from tests.deploy.prometheus import exposed
 from tests.deploy.prometheus.promql import Selector, selectors
@@ -128,6 +134,18 @@ def test_every_value_that_a_rule_asks_for_is_there_before_anything_happens() -> 
             wanted = re.compile(value if "~" in operator else re.escape(value))
             values = [labels.get(label, "") for labels in begun[selector.name]]
             assert any(wanted.fullmatch(found) for found in values), f"{rule}: no {selector.name} with {label} {value}"
+
+
+@pytest.mark.parametrize("registry", [REGISTRY, watch.REGISTRY], ids=["services", "watch"])
+def test_openmetrics_names_everything_as_the_plain_text_does(registry: CollectorRegistry) -> None:
+    """Prometheus asks for OpenMetrics, because it has exemplars; people, and older scrapers, get the plain text."""
+    exposed.metrics()
+    plain, rich = generate_latest(registry).decode(), openmetrics.generate_latest(registry).decode()
+    assert _named(read_openmetrics(rich)) == _named(read_text(plain))
+
+
+def _named(families: Iterable[Metric]) -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+    return {(sample.name, tuple(sorted(sample.labels.items()))) for family in families for sample in family.samples}
 
 
 def test_a_renamed_metric_is_noticed() -> None:

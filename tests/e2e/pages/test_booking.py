@@ -6,10 +6,11 @@ import html
 import re
 import secrets
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Request, Route, expect
 
 from sandbox.story.shop import Bought, Json
 from tests.e2e.pages.conftest import NewVisitor
@@ -27,7 +28,17 @@ async def event(stack: Stack) -> Json:
 async def test_a_card_buys_tickets_that_open_again_anywhere(
     stack: Stack, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
-    """From the list to two tickets with their codes; reload, a second tab and the mail's link on another device show the same."""
+    """From the list to two tickets with their codes; reload, a second tab and the mail's link on another device show the same.
+
+    What books and what pays is one trace, although the page was reloaded in between.
+    """
+    traced: list[tuple[str, str]] = []
+
+    def note(request: Request) -> None:
+        if "traceparent" in request.headers:
+            traced.append((urlsplit(request.url).path, request.headers["traceparent"].split("-")[1]))
+
+    visitor.page.on("request", note)
     event = await stack.shop.create_event(f"Soon {secrets.token_hex(4)}", timedelta(minutes=20), capacity=20)
     await visitor.page.goto("/")
     await visitor.page.get_by_role("link", name=event["name"]).click()
@@ -43,6 +54,8 @@ async def test_a_card_buys_tickets_that_open_again_anywhere(
     await visitor.sees("You are booked")
     codes = visitor.page.get_by_role("img", name=re.compile("^Code of "))
     await expect(codes).to_have_count(2)
+    assert {"/api/bookings", "/api/payments"} <= {path for path, _ in traced}
+    assert len({trace for _, trace in traced}) == 1
     await visitor.page.reload()
     await expect(codes).to_have_count(2)
     second_tab = await visitor.context.new_page()
