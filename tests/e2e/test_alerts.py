@@ -69,6 +69,7 @@ async def told(stack: Stack, name: str, since: str, **labels: str) -> Json:
 
 async def test_four_faults_arrive_within_two_minutes_and_their_consequences_do_not(whole: Stack) -> None:
     """A stopped service, a parked message, declined cards, silent webhooks. The stopped service reads no queue, which is not news."""
+    await whole.scraped()
     began = time.monotonic()
     newest = (await whole.http.get(f"{whole.status['alerts']}/api/alerts")).json()
     since = newest[0]["received_at"] if newest else ""

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from sandbox.launcher import monitoring
-from sandbox.launcher.credentials import SERVICES
 from sandbox.story.shop import ShopError
 from tests.deploy.grafana.test_dashboards import queries
 from tests.e2e.stack import Stack, contact, until
@@ -24,10 +23,7 @@ NOTHING_TO_SHOW = {"Days until certificates and keys end", "Available at the pro
 
 
 async def test_every_panel_has_something_to_show(stack: Stack) -> None:
-    async def all_scraped() -> bool:
-        return await _series(stack, 'up{service!=""} == 1') == len(SERVICES)
-
-    await until(all_scraped, "not every service is scraped", 60)  # what happened before is no increase
+    await stack.scraped()
     event = await stack.shop.create_event("Dashboards", timedelta(days=30), capacity=50)
     bought = await stack.shop.book(event, 1, contact())
     opened = await stack.shop.open_payment(bought)
@@ -41,7 +37,7 @@ async def test_every_panel_has_something_to_show(stack: Stack) -> None:
     )
 
     async def empty() -> list[str]:
-        found = await asyncio.gather(*(_series(stack, query) for _, query in queries()))
+        found = await asyncio.gather(*(stack.series(query) for _, query in queries()))
         places = [place for (place, _), series in zip(queries(), found, strict=True) if not series]
         return [place for place in places if place.partition(": ")[2] not in NOTHING_TO_SHOW]
 
@@ -52,9 +48,3 @@ async def test_every_panel_has_something_to_show(stack: Stack) -> None:
         await until(all_show, "panels are empty", 60)
     except AssertionError:
         assert await empty() == []
-
-
-async def _series(stack: Stack, query: str) -> int:
-    answer = await stack.http.get(f"{stack.status['prometheus']}/api/v1/query", params={"query": query})
-    assert answer.is_success, f"{query}: {answer.text}"
-    return len(answer.json()["data"]["result"])
