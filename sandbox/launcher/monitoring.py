@@ -18,7 +18,7 @@ PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager
 """What the Debian packages of the same names call their programs."""
 
 _IN_MINUTES = re.compile(r"\[\d+m\]")
-_FOR = re.compile(r"^(\s+for: )\S+$", re.MULTILINE)
+_FOR = re.compile(r"^(\s+(?:keep_firing_)?for: )\S+$", re.MULTILINE)
 _RUNBOOK = re.compile(r"^(\s+runbook: )docs/runbooks/", re.MULTILINE)
 _RECEIVER = "http://alert-receiver:9099"
 
