@@ -2,6 +2,7 @@
 
 POST /hooks/{receiver}          Alertmanager's webhook, version 4: a group of alerts, firing or resolved
 GET  /api/alerts?name=&status=  what came, newest first
+GET  /runbooks/{page}           where the alerts of the sandbox lead: a page of docs/runbooks
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import Any, Literal
 from chassis import problems
 from chassis.clock import Clock
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import AwareDatetime, BaseModel
 
 from sandbox.pages import add_static, page
 
 SHOWN_MAX = 200
+RUNBOOKS = Path(__file__).parents[1] / "docs" / "runbooks"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS alerts (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, received_at TEXT, receiver TEXT, status TEXT, name TEXT, severity TEXT,
@@ -121,6 +123,13 @@ def create_app(alerts: Alerts, port: int) -> FastAPI:
     @app.delete("/api/alerts", status_code=204)
     async def clear() -> None:
         alerts.clear()
+
+    @app.get("/runbooks/{name}")
+    async def runbook(name: str) -> Response:
+        found = {file.name: file for file in RUNBOOKS.glob("*.md")}.get(name)
+        return (
+            PlainTextResponse("There is no such page.", 404) if found is None else PlainTextResponse(found.read_text())
+        )
 
     @app.get("/_revision")
     async def revision() -> str:

@@ -111,6 +111,7 @@ class Receiver:
             event = subscription.event.model_validate_json(message.body)
             event_id = UUID(message.message_id)
         except (ValidationError, ValueError) as error:
+            log.error("event parked", queue=subscription.queue, error=f"cannot be read: {_reason(error)}")  # noqa: TRY400  # a trace would show the body
             await self._park(subscription, message, f"cannot be read: {_reason(error)}")
             return
         try:

@@ -77,6 +77,11 @@ DUE_WAITING = Gauge("due_waiting_rows", "Rows that are due and not claimed.", ["
 DUE_OLDEST_SECONDS = Gauge(
     "due_oldest_seconds", "How long the first of them has been due.", ["sweep"], registry=REGISTRY
 )
+DATABASE_ANSWERED_AT = Gauge(
+    "database_answered_timestamp_seconds",
+    "When the service's database last answered what is asked of it every few seconds; 0 before, and where the role relay is missing.",
+    registry=REGISTRY,
+)
 POOL_SIZE = Gauge("db_pool_size", "Connections that the pool may keep open.", registry=REGISTRY)
 POOL_IN_USE = Gauge("db_pool_in_use", "Connections handed out.", registry=REGISTRY)
 

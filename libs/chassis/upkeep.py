@@ -64,6 +64,7 @@ class Upkeep:
             count, oldest = (await tx.execute(unpublished)).one()
         metrics.OUTBOX_UNPUBLISHED.set(count)
         metrics.OUTBOX_OLDEST_SECONDS.set(self._age_s(oldest))
+        metrics.DATABASE_ANSWERED_AT.set(self.database.clock.now().timestamp())
 
     async def prune(self) -> None:
         """Removes what `OUTBOX_RETENTION_DAYS` and KEEP_ANSWERS no longer keep. Unpublished events stay whatever their age."""

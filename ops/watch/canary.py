@@ -47,9 +47,10 @@ class Canary:
     """`run` it again and again; what it books is found once."""
 
     def __init__(self, settings: WatchSettings, http: httpx2.AsyncClient) -> None:
-        if settings.public_url is None:
+        address = settings.gateway_url or settings.public_url
+        if address is None:
             raise ValueError("BOXOFFICE_PUBLIC_URL is not set: the canary does not know where the gateway is.")
-        self._gateway = settings.public_url.rstrip("/")
+        self._gateway = address.rstrip("/")
         self._settings = settings
         self._http = http
         self._event_id = None if settings.canary_event_id is None else str(settings.canary_event_id)

@@ -35,6 +35,12 @@ CANARY_PASSED_AT = Gauge(
     "canary_last_passed_timestamp_seconds", "When one last went through to its refund.", registry=REGISTRY
 )
 CANARY_EVERY_S = Gauge("canary_interval_seconds", "How often one is made; 0 for never.", registry=REGISTRY)
+GATEWAY_ANSWERS = Gauge(
+    "gateway_answers",
+    "1 where the gateway answered when it was last asked, 0 where not; none where its address is not known.",
+    ["address"],
+    registry=REGISTRY,
+)
 ENDS_AT = Gauge("expiry_timestamp_seconds", "When a certificate or a key ends.", ["kind", "name"], registry=REGISTRY)
 CERTIFICATE_ERRORS = Gauge(
     "expiry_certificate_unreadable", "1 where the certificate could not be looked at.", ["name"], registry=REGISTRY
@@ -44,3 +50,4 @@ for _outcome in OUTCOMES:
     CANARY_RUNS.labels(_outcome)
 for _step in STEPS:
     CANARY_FAILED_AT.labels(_step)
+    CANARY_SECONDS.labels(_step)  # rules take its purchases off those of buyers

@@ -10,12 +10,13 @@ import httpx2
 from chassis.clock import SystemClock
 from prometheus_client import start_http_server
 
-from ops.watch import expiry, metrics
+from ops.watch import expiry, gateway, metrics
 from ops.watch.canary import Canary, CanaryFailed
 from ops.watch.settings import WatchSettings
 from ops.watch.verifying import verify_once
 
 EXPIRY_EVERY_S = 3600
+GATEWAY_EVERY_S = 5
 Say = Callable[[str], None]
 
 
@@ -46,6 +47,8 @@ async def _watch(settings: WatchSettings, say: Say) -> None:
         asyncio.get_running_loop().add_signal_handler(sign, over.set)
     async with _client() as http:
         loops = [_every(EXPIRY_EVERY_S, lambda: expiry.look(settings), at_once=True)]
+        if address := settings.gateway_url:
+            loops.append(_every(GATEWAY_EVERY_S, lambda: gateway.look(address, http), at_once=True))
         if settings.verify_every_s:
             loops.append(_every(settings.verify_every_s, verify_once))
         if settings.canary_every_s:

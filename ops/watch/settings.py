@@ -29,6 +29,8 @@ class WatchSettings(Configuration):
     keys_end: dict[str, date] = Field(default_factory=dict)
     """When keys are to be replaced, as whoever made them decided: {"stripe-key": "2027-03-01"}."""
     public_url: str | None = Field(None, validation_alias="BOXOFFICE_PUBLIC_URL")
+    gateway_url: str | None = None
+    """Where the gateway is from here, which is asked every few seconds whether it answers. The canary prefers it to `public_url`."""
     provider_url: str = Field("https://api.stripe.com", validation_alias="PAYMENT_STRIPE_API_BASE")
     provider_account: SecretStr | None = Field(None, validation_alias="PAYMENT_STRIPE_ACCOUNT")
 

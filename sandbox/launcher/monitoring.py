@@ -18,7 +18,8 @@ PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager
 """What the Debian packages of the same names call their programs."""
 
 _IN_MINUTES = re.compile(r"\[\d+m\]")
-_FOR = re.compile(r"^(\s+for: )\S+$", re.MULTILINE)
+_FOR = re.compile(r"^(\s+(?:keep_firing_)?for: )\S+$", re.MULTILINE)
+_RUNBOOK = re.compile(r"^(\s+runbook: )docs/runbooks/", re.MULTILINE)
 _RECEIVER = "http://alert-receiver:9099"
 
 
@@ -39,12 +40,16 @@ def missing() -> list[str]:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """`targets` by the name of their file in deploy/prometheus/targets: who is asked, with the labels that they get."""
+    """`targets` by the name of their file in deploy/prometheus/targets: who is asked, with the labels that they get.
+
+    `runbooks` is where the pages of docs/runbooks open.
+    """
 
     folder: Path
     deploy: Path
     port: int
     targets: Mapping[str, list[dict[str, object]]]
+    runbooks: str
 
     def prepare(self) -> None:
         """Writes configuration, rules and targets."""
@@ -53,7 +58,8 @@ class Prometheus:
         config = (self.deploy / "prometheus.yml").read_text()
         (self.folder / "prometheus.yml").write_text(config.replace("_interval: 15s", "_interval: 5s"))
         for rules in (self.deploy / "rules").glob("*.yml"):
-            (self.folder / "rules" / rules.name).write_text(hurried(rules.read_text(), windows=rules.stem == "alerts"))
+            text = hurried(rules.read_text(), windows=rules.stem == "alerts")
+            (self.folder / "rules" / rules.name).write_text(_RUNBOOK.sub(rf"\g<1>{self.runbooks}/", text))
         for name, groups in self.targets.items():
             (self.folder / "targets" / f"{name}.json").write_text(json.dumps(groups))
 

@@ -92,6 +92,7 @@ def operator_variables(at: Addresses, known: Credentials, webhook_secret: str | 
         for role, variable in ((f"{service}_owner", "DATABASE_URL"), (f"{service}_verify", "VERIFY_DATABASE_URL")):
             url = at.database(service, role, known.database_passwords[role], "+asyncpg")
             variables[f"OPS_{service.upper()}_{variable}"] = url
+        variables[f"OPS_{service.upper()}_URL"] = at.http(service)
     return {
         "WATCH_VERIFY_EVERY_S": "300",
         **variables,
@@ -101,6 +102,7 @@ def operator_variables(at: Addresses, known: Credentials, webhook_secret: str | 
         "OPS_CRM_URL": at.http("crm"),
         "WATCH_PORT": str(at.ports["watch"]),
         "WATCH_STAFF_TOKEN_COMMAND": staff_token_command(),
+        "WATCH_GATEWAY_URL": at.http("gateway"),
     }
 
 

@@ -222,6 +222,7 @@ class Stack:
                 "rabbitmq": [target("broker_metrics")],
                 "alertmanager": [target("alertmanager")],
             },
+            f"{self.at.http('alerts')}/runbooks",
         )
         alertmanager = monitoring.Alertmanager(
             folder / "alertmanager", DEPLOY / "alertmanager", ports["alertmanager"], self.at.http("alerts")

@@ -190,6 +190,7 @@ def _tell(change: Change, row: dict[str, Any], news: tuple[Told, ...]) -> None:
     }
     for each in news:
         if each is Told.OPENED:
+            change.tx.after_commit(metrics.DISPUTES_OPENED.inc)
             change.publish(DisputeOpened, reason=row["reason"], respond_by=row["respond_by"], **common)
         else:
             change.publish(DisputeClosed, outcome=row["status"], **common)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from chassis.db import Transaction
 from chassis.metrics import REGISTRY
 from contracts.money import EXPONENTS, Money
@@ -61,6 +64,26 @@ CAPTURED_MINOR = Histogram(
     buckets=(1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000),
     registry=REGISTRY,
 )
+LARGE_CAPTURES = Counter(
+    "payment_large_captures_total",
+    "Captures that are large for a booking of events, in whatever currency: see LARGE_MINOR.",
+    ["currency"],
+    registry=REGISTRY,
+)
+LARGE_MINOR: Mapping[str, int] = MappingProxyType(
+    {
+        "EUR": 500_000, "USD": 550_000, "GBP": 430_000, "CHF": 480_000, "SEK": 5_700_000, "NOK": 5_900_000, "DKK": 3_700_000,
+        "PLN": 2_150_000, "CZK": 12_500_000, "HUF": 80_000_000, "JPY": 800_000, "AUD": 850_000, "CAD": 750_000,
+        "NZD": 930_000, "SGD": 720_000, "INR": 45_000_000, "ISK": 72_000_000, "UGX": 80_000_000,
+    }
+)  # fmt: skip
+"""About 5,000 euros, in minor units; rough, since it only tells the usual from the rare. In HUF and UGX no payment can be as
+large (LARGEST_AMOUNT_MINOR): there it is four fifths of what can be."""
+CARD_DECLINES = Gauge(
+    "payment_card_declines_most",
+    "How often the one card was declined within the last hour that was declined most. Which one it is stands in the log.",
+    registry=REGISTRY,
+)
 OPEN = Gauge(
     "payment_open",
     "Payments, refunds and disputes whose outcome is open, by status.",
@@ -84,6 +107,11 @@ DISPUTE_DUE_SECONDS = Gauge(
     registry=REGISTRY,
 )
 DISPUTES = Counter("payment_disputes_total", "Disputes that came to a status.", ["status"], registry=REGISTRY)
+DISPUTES_OPENED = Counter(
+    "payment_disputes_opened_total",
+    "Disputes that took, or would have taken, money; an inquiry counts once it has become one.",
+    registry=REGISTRY,
+)
 OVERPAYMENTS = Counter(
     "payment_overpayments_total",
     "Money that buyers got twice: settled_and_sent, settled_beyond_captured or refund_and_dispute.",
@@ -117,6 +145,7 @@ QUARANTINED = Counter(
 
 for _currency in EXPONENTS:
     CAPTURED_MINOR.labels(_currency)
+    LARGE_CAPTURES.labels(_currency)
 # Prometheus sees no increase in a series that begins at 1: what an alert counts is there from the start.
 for _kind in DeclineKind:
     DECLINES.labels(_kind)
@@ -140,4 +169,6 @@ def checkout_ended(tx: Transaction, outcome: str) -> None:
 def captured(tx: Transaction, amount: Money) -> None:
     """Notes an amount that was captured, once that is committed."""
     tx.after_commit(lambda: CAPTURED_MINOR.labels(amount.currency).observe(amount.amount_minor))
+    if amount.amount_minor >= LARGE_MINOR[amount.currency]:
+        tx.after_commit(LARGE_CAPTURES.labels(amount.currency).inc)
     tx.after_commit(lambda: LAST_CAPTURE.set(tx.now.timestamp()))

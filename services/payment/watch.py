@@ -6,16 +6,22 @@ import math
 from datetime import timedelta
 from enum import StrEnum
 
+import structlog
 from chassis.db import Transaction, table
 from chassis.watch import by_status
-from sqlalchemy import func, select
+from sqlalchemy import Text, func, select
 
 from payment import metrics
 from payment.dispute_states import DisputeStatus
 from payment.domain import Status
-from payment.models import Dispute, Payment, Refund
+from payment.fraud import DECLINES_WITHIN
+from payment.models import Decline, Dispute, Payment, Refund
 from payment.refund_states import RefundStatus
 
+log = structlog.get_logger(__name__)
+
+TOLD_FROM_DECLINES = 10
+"""As the alert CardTriedOften."""
 STUCK_AFTER = timedelta(minutes=10)
 OPEN_PAYMENTS = (Status.CAPTURING, Status.UNKNOWN, Status.IN_REVIEW)
 OPEN_REFUNDS = (RefundStatus.SUBMITTED, RefundStatus.PENDING, RefundStatus.UNKNOWN, RefundStatus.BLOCKED)
@@ -43,6 +49,24 @@ async def measure(tx: Transaction) -> None:
     due = await tx.execute(select(func.min(disputes.c.respond_by)).where(disputes.c.status.in_(OPEN_DISPUTES)))
     respond_by = due.scalar_one()
     metrics.DISPUTE_DUE_SECONDS.set((respond_by - tx.now).total_seconds() if respond_by else math.inf)
+    await _measure_cards(tx)
+
+
+async def _measure_cards(tx: Transaction) -> None:
+    """The card that was declined most. The log names a payment of it: a label would, for as long as metrics are kept."""
+    declines = table(Decline)
+    last = func.max(declines.c.payment_id.cast(Text))
+    query = (
+        select(func.count(), last)
+        .where(declines.c.card.is_not(None), declines.c.at > tx.now - DECLINES_WITHIN)
+        .group_by(declines.c.card)
+        .order_by(func.count().desc())
+        .limit(1)
+    )
+    count, payment_id = (await tx.execute(query)).first() or (0, None)
+    metrics.CARD_DECLINES.set(count)
+    if count >= TOLD_FROM_DECLINES:
+        log.warning("card declined often", declines=count, payment_id=payment_id)
 
 
 async def _measure(

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from chassis import metrics
 from chassis.clock import SystemClock
 from chassis.db import Database, Transaction, table
 from chassis.ids import SystemIds
@@ -54,6 +55,15 @@ def ages(tx: Transaction, column: str) -> dict[str, dict[str, Any]]:
         "old": {column: tx.now - timedelta(days=DAYS, minutes=1)},
         "young": {column: tx.now - timedelta(days=DAYS, minutes=-1)},
     }
+
+
+async def test_a_database_that_answers_is_seen(postgres_url: str) -> None:
+    """By the instant when it last did, which stands still when it is away."""
+    async with database_of("booking", postgres_url) as database:
+        metrics.DATABASE_ANSWERED_AT.set(0)
+        before = database.clock.now().timestamp()
+        await Upkeep(database, DAYS).measure()
+        assert metrics.DATABASE_ANSWERED_AT._value.get() >= before
 
 
 async def test_published_events_and_old_deliveries_go(postgres_url: str) -> None:

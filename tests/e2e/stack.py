@@ -13,6 +13,7 @@ import asyncpg
 import httpx2
 
 from sandbox.launcher import control
+from sandbox.launcher.credentials import SERVICES
 from sandbox.story.shop import Bought, Json, Shop
 from tests.support.stack import RunningStack
 
@@ -107,6 +108,20 @@ class Stack:
             yield
         finally:
             await self.provider_control("PUT", "/webhooks", {"on": True})
+
+    async def series(self, query: str) -> int:
+        """How many Prometheus finds."""
+        answer = await self.http.get(f"{self.status['prometheus']}/api/v1/query", params={"query": query})
+        assert answer.is_success, f"{query}: {answer.text}"
+        return len(answer.json()["data"]["result"])
+
+    async def scraped(self) -> None:
+        """Waits until every service was: what happens before is no increase to Prometheus."""
+
+        async def all_are() -> bool:
+            return await self.series('up{service!=""} == 1') == len(SERVICES)
+
+        await until(all_are, "not every service is scraped", 60)
 
     async def with_status(self, bought: Bought, status: str, at_most_s: float = 120) -> Json:
         """The booking once it has that status."""

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from sandbox.launcher import monitoring
-from sandbox.launcher.credentials import SERVICES
 from sandbox.story.shop import ShopError
 from tests.deploy.grafana.test_dashboards import latencies, queries
 from tests.e2e.collector import Collector
@@ -27,10 +26,7 @@ NOTHING_TO_SHOW = {"Days until certificates and keys end", "Available at the pro
 
 
 async def test_every_panel_has_something_to_show(stack: Stack, collector: Collector) -> None:
-    async def all_scraped() -> bool:
-        return await _series(stack, 'up{service!=""} == 1') == len(SERVICES)
-
-    await until(all_scraped, "not every service is scraped", 60)  # what happened before is no increase
+    await stack.scraped()
     event = await stack.shop.create_event("Dashboards", timedelta(days=30), capacity=50)
     bought = await stack.shop.book(event, 1, contact())
     opened = await stack.shop.open_payment(bought)
@@ -44,7 +40,7 @@ async def test_every_panel_has_something_to_show(stack: Stack, collector: Collec
     )
 
     async def empty() -> list[str]:
-        found = await asyncio.gather(*(_series(stack, query) for _, query in queries()))
+        found = await asyncio.gather(*(stack.series(query) for _, query in queries()))
         places = [place for (place, _), series in zip(queries(), found, strict=True) if not series]
         return [place for place in places if place.partition(": ")[2] not in NOTHING_TO_SHOW]
 
@@ -79,9 +75,3 @@ async def _traces(stack: Stack, query: str) -> set[str]:
     answer = await stack.http.get(f"{stack.status['prometheus']}/api/v1/query_exemplars", params=asked)
     assert answer.is_success, f"{query}: {answer.text}"
     return {exemplar["labels"]["trace_id"] for each in answer.json()["data"] for exemplar in each["exemplars"]}
-
-
-async def _series(stack: Stack, query: str) -> int:
-    answer = await stack.http.get(f"{stack.status['prometheus']}/api/v1/query", params={"query": query})
-    assert answer.is_success, f"{query}: {answer.text}"
-    return len(answer.json()["data"]["result"])

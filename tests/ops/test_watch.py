@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ops.verify.report import CHECKS, Difference, Kind, Report
-from ops.watch import expiry, metrics, verifying
+from ops.watch import expiry, gateway, metrics, verifying
 from ops.watch.canary import Canary, CanaryFailed
 from ops.watch.settings import WatchSettings
 
@@ -110,3 +110,21 @@ async def test_a_canary_names_the_step_that_fails_and_never_pays_in_live_mode() 
     assert {host.partition(" ")[2] for host in asked} == {"gateway.test"}
     with pytest.raises(CanaryFailed, match=r"book: GET /api/events/.* was answered 503"):
         await canary(lambda _: httpx2.Response(503)).run()
+
+
+async def test_a_gateway_that_is_away_or_refuses_is_shown_and_so_is_its_return() -> None:
+    """Asked for what it answers by itself: a service that is away is another alert."""
+    answers: list[int] = [503, 0, 200]
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        if (status := answers.pop(0)) == 0:
+            raise httpx2.ConnectError("refused")
+        return httpx2.Response(status)
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
+        for expected in (0, 0, 1):
+            await gateway.look("http://gateway.test/", http)
+            assert shown("gateway_answers", address="http://gateway.test/") == expected
+    assert set(asked) == {"http://gateway.test/config.json"}

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from chassis.metrics import REGISTRY
 from contracts.money import Money
 from contracts.payment import (
     DisputeClosed,
@@ -290,9 +291,11 @@ async def test_an_inquiry_takes_nothing_and_blocks_nothing(still_shop: Shop) -> 
     refund_id = await still_shop.approve_refund(payment, 1000)
     assert (await still_shop.advance_refund(refund_id)).status == "succeeded"
     assert not await still_shop.told(payment, DisputeOpened)
+    counted = REGISTRY.get_sample_value("payment_disputes_opened_total") or 0.0
     await still_shop.decide_dispute(ref, "needs_response")
     await still_shop.look_at_dispute(ref)
     assert len(await still_shop.told(payment, DisputeOpened)) == 1
+    assert REGISTRY.get_sample_value("payment_disputes_opened_total") == counted + 1, "once, and only now"
     refund_id = await still_shop.approve_refund(payment, 1000)
     assert (await still_shop.refund(refund_id)).status == "blocked"
 

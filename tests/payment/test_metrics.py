@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 from chassis.metrics import REGISTRY
+from contracts.money import EXPONENTS, LARGEST_AMOUNT_MINOR, Money
 from contracts.payment import PaymentSucceeded
 from payment.gateways import DeclineKind
 from payment.gateways.stripe_objects import intent_view
-from payment.metrics import CHECKOUTS
+from payment.metrics import CHECKOUTS, LARGE_MINOR, captured
 
 from tests.payment.shop import Shop
 
@@ -54,6 +55,24 @@ async def test_a_paid_checkout_is_counted_with_its_amount_and_tells_when_the_buy
     assert REGISTRY.get_sample_value("payment_captured_minor_bucket", above) == before + 1
     (succeeded,) = await still_shop.told(payment, PaymentSucceeded)
     assert abs((succeeded.occurred_at - succeeded.buyer_confirmed_at).total_seconds()) < 30
+
+
+def test_a_large_amount_is_one_in_every_currency() -> None:
+    """None is out of reach, and none is what a dinner costs: UGX has the smallest, about 200 euros."""
+    assert LARGE_MINOR.keys() == EXPONENTS.keys()
+    assert max(LARGE_MINOR.values()) < LARGEST_AMOUNT_MINOR
+    assert LARGE_MINOR["JPY"] < LARGE_MINOR["HUF"] / 50, "a yen has no hundredths and is worth more than two forints"
+
+
+async def test_a_large_capture_is_counted_in_its_currency(still_shop: Shop) -> None:
+    def large() -> float:
+        return REGISTRY.get_sample_value("payment_large_captures_total", {"currency": "EUR"}) or 0.0
+
+    before = large()
+    async with still_shop.service.database.transaction() as tx:
+        for amount_minor in (499_999, 500_000):
+            captured(tx, Money(amount_minor, "EUR"))
+    assert large() == before + 1
 
 
 async def test_a_checkout_is_declined_when_its_last_card_was_and_abandoned_without_one(still_shop: Shop) -> None:

@@ -100,6 +100,24 @@ def test_a_cause_is_told_and_what_follows_from_it_is_not(told: tuple[str, list[t
     assert not {name for _, name in arrived} & {"NoConsumers booking", "QueueBacklog booking"}
 
 
+@needs_alertmanager
+def test_an_outage_pages_once(told: tuple[str, list[tuple[str, str]]]) -> None:
+    """The database, the gateway, a connection to the broker, declined cards: what follows from each is no call of its own."""
+    address, arrived = told
+    causes = {"DatabaseDown": "booking", "GatewayDown": "", "NoConsumers": "refund", "PaymentsDeclined": ""}
+    fire(address, **causes)
+    _until(
+        lambda: {("calls", f"{name} {service}") for name, service in causes.items()} <= set(arrived),
+        "a cause is not told",
+    )
+    fire(address, CanaryFails="", NoPayments="", OutboxLag="refund", DueRowsLate="booking", WebhooksSilent="")
+    fire(address, DueRowsLate="refund")
+    _until(lambda: ("calls", "DueRowsLate refund") in arrived, "what no cause explains is not told")
+    assert {name for _, name in arrived} == {f"{name} {service}" for name, service in causes.items()} | {
+        "DueRowsLate refund"
+    }
+
+
 def fire(address: str, **service_by_alert: str) -> None:
     """As Prometheus does."""
     alerts = [
@@ -110,7 +128,7 @@ def fire(address: str, **service_by_alert: str) -> None:
 
 
 def _name(labels: dict[str, str]) -> str:
-    return f"{labels['alertname']} {labels['service']}"
+    return f"{labels['alertname']} {labels.get('service', '')}"
 
 
 def _ready(address: str) -> bool:

@@ -43,6 +43,12 @@ def test_the_page_shows_an_alert_as_text(receiver: World) -> None:
     assert "docs/runbooks/ServiceDown.md" in shown
 
 
+def test_a_runbook_opens_and_nothing_else_does(receiver: World) -> None:
+    assert receiver.alerts.get("/runbooks/ServiceDown.md").text.startswith("# ServiceDown\n")
+    assert receiver.alerts.get("/runbooks/..%2F..%2FREADME.md").status_code == 404
+    assert receiver.alerts.get("/runbooks/Unheard.md").status_code == 404
+
+
 @pytest.mark.parametrize(("path", "body"), [("/hooks/unknown", group("firing")), ("/hooks/calls", {"alerts": "none"})])
 def test_what_is_no_group_of_alerts_is_refused(receiver: World, path: str, body: dict[str, Any]) -> None:
     assert receiver.alerts.post(path, json=body).status_code == 422
