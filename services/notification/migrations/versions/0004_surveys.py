@@ -19,7 +19,7 @@ def upgrade() -> None:
             next_attempt_at timestamptz,
             created_at timestamptz NOT NULL,
             asked_at timestamptz,
-            score smallint CHECK (score BETWEEN 1 AND 5),
+            score integer CHECK (score BETWEEN 1 AND 5),
             comment text,
             answered_at timestamptz,
             CONSTRAINT surveys_one_per_kind UNIQUE (booking_id, kind),
