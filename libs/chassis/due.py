@@ -38,6 +38,11 @@ class Due:
     column: str
     lease: timedelta
 
+    def __post_init__(self) -> None:
+        """Prometheus sees no increase in what begins at 1."""
+        for outcome in ("done", "failed"):
+            metrics.DUE_ROWS.labels(self.name, outcome)
+
     def soon(self, tx: Transaction, row_id: UUID) -> datetime:
         """The value to write into the column of `row_id` so that it is worked on right after the commit.
 
@@ -85,8 +90,6 @@ class Sweep:
         self._claim = _claim_of(due)
         self.waiting = _waiting_in(due)
         """Counts what is due and not claimed, with the earliest instant; `due_by` is a parameter. Narrow it where claims are."""
-        for outcome in ("done", "failed"):
-            metrics.DUE_ROWS.labels(due.name, outcome)  # Prometheus sees no increase in what begins at 1
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._running: set[asyncio.Task[None]] = set()

@@ -53,11 +53,21 @@ def running(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> I
 
 
 @pytest.fixture(scope="session")
-async def stack(running: RunningStack) -> AsyncIterator[Stack]:
+async def shared_stack(running: RunningStack) -> AsyncIterator[Stack]:
     """The stack that the tests share."""
     limits = httpx2.Limits(max_connections=400, max_keepalive_connections=0)
     async with Shop(running.status) as shop, httpx2.AsyncClient(timeout=60, trust_env=False, limits=limits) as http:
         yield Stack(running, shop, http)
+
+
+@pytest.fixture
+async def stack(shared_stack: Stack) -> AsyncIterator[Stack]:
+    """The shared stack. What buyers reserved and left ends with the test, so that others may verify that nothing is on its way."""
+    yield shared_stack
+    async with shared_stack.database("booking") as connection:
+        await connection.execute(
+            "UPDATE bookings SET hold_expires_at = now(), expiry_due_at = now() WHERE status = 'pending_payment'"
+        )
 
 
 @pytest.fixture

@@ -56,16 +56,6 @@ async def new_visitor(stack: Stack, browser: Browser, request: pytest.FixtureReq
     assert errors == []
 
 
-@pytest.fixture(autouse=True)
-async def nobody_left_waiting(stack: Stack) -> AsyncIterator[None]:
-    """What visitors reserved and left ends with the test, so that others may verify that nothing is on its way."""
-    yield
-    async with stack.database("booking") as connection:
-        await connection.execute(
-            "UPDATE bookings SET hold_expires_at = now(), expiry_due_at = now() WHERE status = 'pending_payment'"
-        )
-
-
 @pytest.fixture
 async def visitor(new_visitor: NewVisitor) -> Visitor:
     return await new_visitor()
