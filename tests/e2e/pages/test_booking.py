@@ -218,7 +218,10 @@ async def test_a_german_phone_books_by_keyboard_alone(new_visitor: NewVisitor, e
 
 
 async def test_a_survey_is_answered_from_its_mail(stack: Stack, new_visitor: NewVisitor, event: Json) -> None:
-    """By keyboard, on a phone, in the mail's language. Its link chooses an answer and gives none; the token leaves the address."""
+    """By keyboard, on a phone, in the mail's language. Its link chooses an answer and gives none; the token leaves the address.
+
+    Staff read it in the list of answers, and with its booking.
+    """
     placed = await stack.shop.ask("booking", "POST", "/api/bookings", json={**order(event), "language": "de"})
     bought = Bought(placed["booking"], placed["access_token"])
     await stack.buy(bought)
@@ -250,6 +253,18 @@ async def test_a_survey_is_answered_from_its_mail(stack: Stack, new_visitor: New
     await expect(page.get_by_text("Sie haben 5 von 5 geantwortet.")).to_be_visible()
     await page.goto(f"/survey/{link.partition('/survey/')[2][:36]}#token=forged")
     await visitor.sees("Öffnen Sie die Umfrage aus Ihrer Mail")
+
+    desk = await new_visitor()
+    await desk.sign_in("viewer", "/staff/surveys")
+    ours = desk.page.get_by_role("table", name="Survey answers").get_by_role("row")
+    ours = ours.filter(has_text="Schnell und ohne Rückfragen.").filter(has=desk.page.locator(f"a[href$='{bought.id}']"))
+    await expect(ours).to_contain_text("5 of 5")
+    async with desk.page.expect_response(re.compile(r"/api/surveys\?max_score=2$")) as low:
+        await desk.page.get_by_label("Low scores only").check()
+    assert bought.id not in [found["booking_id"] for found in (await (await low.value).json())["items"]]
+    await expect(ours).to_have_count(0)
+    await desk.page.goto(f"/staff/bookings/{bought.id}")
+    await expect(desk.page.get_by_role("table", name="Survey answers")).to_contain_text("5 of 5")
 
 
 @pytest.mark.parametrize("service", ["booking", "payment", "refund"])
