@@ -146,11 +146,18 @@ async def test_a_sold_out_event_says_what_is_left(stack: Stack, visitor: Visitor
 
 
 async def test_nobody_pays_and_the_page_says_so(stack: Stack, visitor: Visitor, event: Json) -> None:
+    """As long as the seats are held, the event's page leads back to the payment."""
     booking_id = await visitor.reserve(event)
+    await visitor.page.go_back()
+    held = visitor.page.get_by_text("You hold 1 seat until")
+    await expect(held).to_be_visible()
+    await visitor.page.get_by_role("link", name="go on to payment").click()
+    await visitor.sees("Pay for your tickets")
     await _end_hold(stack, booking_id)
     await visitor.sees("Your reservation has expired")
     await visitor.page.get_by_role("link", name="Choose seats again").click()
     await expect(visitor.page.get_by_label("Number of tickets, Stalls")).to_have_value("1")
+    await expect(held).to_have_count(0)
 
 
 @pytest.mark.parametrize(
