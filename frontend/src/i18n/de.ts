@@ -81,6 +81,7 @@ export const de: Texts = {
   },
   bill: {
     position: "{{quantity}} × {{name}}",
+    returned: "davon {{count}} zurückgegeben",
     ticket: "Karte",
     amount: "Betrag",
     total: "Summe",

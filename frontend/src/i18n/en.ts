@@ -77,6 +77,7 @@ export const en = {
   },
   bill: {
     position: "{{quantity}} × {{name}}",
+    returned: "of which {{count}} given back",
     ticket: "Ticket",
     amount: "Amount",
     total: "Total",

@@ -151,6 +151,7 @@ async def test_nobody_pays_and_the_page_says_so(stack: Stack, visitor: Visitor, 
     await visitor.page.go_back()
     held = visitor.page.get_by_text("You hold 1 seat until")
     await expect(held).to_be_visible()
+    assert await visitor.violations() == []
     await visitor.page.get_by_role("link", name="go on to payment").click()
     await visitor.sees("Pay for your tickets")
     await _end_hold(stack, booking_id)
@@ -191,6 +192,7 @@ async def test_one_of_two_tickets_is_given_back(visitor: Visitor, event: Json) -
     await expect(visitor.page.get_by_text("€25.00 goes back to you")).to_be_visible()
     await visitor.button("Give 1 ticket back").click()
     await expect(visitor.page.get_by_role("img", name=re.compile("^Code of "))).to_have_count(1)
+    await expect(visitor.page.get_by_text("of which 1 given back")).to_be_visible()
 
 
 async def test_a_german_phone_books_by_keyboard_alone(new_visitor: NewVisitor, event: Json) -> None:
