@@ -25,7 +25,8 @@ function Held({ id, tickets, until }: BookingRead & { until: string }) {
   const { t } = useTranslation();
   if (!useSecondsUntil(until)) return null;
   return (
-    <Alert role="status">
+    // In view also where the browser's button leads: to the foot of the form.
+    <Alert role="status" variant="default" style={{ position: "sticky", top: 8, zIndex: 1 }}>
       {t("event.held", { count: tickets.length, until: timeOfDay(until) })}{" "}
       <Anchor component={Link} to={`/bookings/${id}`} inherit>
         {t("event.toPayment")}

@@ -150,7 +150,7 @@ async def test_nobody_pays_and_the_page_says_so(stack: Stack, visitor: Visitor, 
     booking_id = await visitor.reserve(event)
     await visitor.page.go_back()
     held = visitor.page.get_by_text("You hold 1 seat until")
-    await expect(held).to_be_visible()
+    await expect(held).to_be_in_viewport()
     await visitor.page.get_by_role("link", name="go on to payment").click()
     await visitor.sees("Pay for your tickets")
     await _end_hold(stack, booking_id)
