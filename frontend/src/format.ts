@@ -30,6 +30,11 @@ export function dateTime(instant: string, zone: string, named = true): string {
   }).format(new Date(instant));
 }
 
+/** The time of an instant on the reader's clock. */
+export function timeOfDay(instant: string): string {
+  return new Intl.DateTimeFormat(locale(), { hour: "numeric", minute: "2-digit" }).format(new Date(instant));
+}
+
 const DAY = { weekday: "long", year: "numeric", month: "long", day: "numeric" } as const;
 
 /** Month and day as a calendar's leaf shows them: "Mar", "28". */

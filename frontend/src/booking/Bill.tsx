@@ -4,11 +4,12 @@ import { money, rate } from "../format";
 import classes from "./Bill.module.css";
 import { byRate, type Position, sum } from "./prices";
 
-/** What is paid for what, and the tax in it. */
+/** What is paid for what, and the tax in it. Of tickets that went back it says how many, as long as others are left. */
 export function Bill({ bill, currency }: { bill: Position[]; currency: string }) {
   const { t } = useTranslation();
   const amount = (amount_minor: number) => money({ amount_minor, currency });
   const taxes = byRate(bill).filter(({ tax_minor }) => tax_minor);
+  const someLeft = sum(bill, "returned") < sum(bill, "quantity");
   return (
     <table className={classes.bill}>
       <VisuallyHidden component="thead">
@@ -18,9 +19,14 @@ export function Bill({ bill, currency }: { bill: Position[]; currency: string })
         </tr>
       </VisuallyHidden>
       <tbody>
-        {bill.map(({ name, quantity, gross_minor, tax_rate_bp }) => (
+        {bill.map(({ name, quantity, returned, gross_minor, tax_rate_bp }) => (
           <tr key={`${name} ${gross_minor} ${tax_rate_bp}`}>
-            <td>{t("bill.position", { quantity, name })}</td>
+            <td>
+              {t("bill.position", { quantity, name })}
+              {returned > 0 && someLeft && (
+                <div className={classes.returned}>{t("bill.returned", { count: returned })}</div>
+              )}
+            </td>
             <td>{amount(gross_minor)}</td>
           </tr>
         ))}

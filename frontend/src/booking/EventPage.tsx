@@ -6,6 +6,7 @@ import type { EventRead } from "../api/generated";
 import { Loaded } from "../layout/Loaded";
 import { PageTitle } from "../layout/PageTitle";
 import classes from "./EventPage.module.css";
+import { HeldSeats } from "./HeldSeats";
 import { OrderForm } from "./OrderForm";
 import { eventQuery } from "./queries";
 import { onSale } from "./sale";
@@ -38,6 +39,7 @@ function Shown({ event }: { event: EventRead }) {
         </dl>
         {event.description && <Text className={classes.description}>{event.description}</Text>}
       </Stack>
+      <HeldSeats eventId={event.id} />
       {sale === "cancelled" && <Alert color="red">{t("event.cancelledText")}</Alert>}
       {(sale === "started" || sale === "over") && <Alert color="gray">{t("event.startedText")}</Alert>}
       {sale === "draft" && <Alert color="gray">{t("event.draftText")}</Alert>}

@@ -1,7 +1,9 @@
 import { useEffect, useState } from "react";
 import { useLocation, useNavigate } from "react-router";
+import { now } from "./clock";
 
-const keptAs = (bookingId: string) => `booking:${bookingId}`;
+const KEPT = "booking:";
+const keptAs = (bookingId: string) => `${KEPT}${bookingId}`;
 
 /** A browser that keeps nothing still shows the booking, until the page is left. */
 const kept = new Map<string, string>();
@@ -21,6 +23,32 @@ export function tokenOf(bookingId: string): string | undefined {
     return localStorage.getItem(keptAs(bookingId)) ?? kept.get(bookingId);
   } catch {
     return kept.get(bookingId);
+  }
+}
+
+/** No hold is longer. */
+const DAY_MS = 86_400_000;
+const MOST = 5;
+
+/** The newest bookings of the last day that are kept here. Their ids are UUIDv7 and begin with the time at which they were placed. */
+export function keptLately(): { bookingId: string; token: string }[] {
+  const placedAt = (bookingId: string) => Number.parseInt(bookingId.replace("-", "").slice(0, 12), 16);
+  return keptIds()
+    .filter((bookingId) => placedAt(bookingId) > now() - DAY_MS)
+    .sort()
+    .slice(-MOST)
+    .flatMap((bookingId) => {
+      const token = tokenOf(bookingId);
+      return token ? [{ bookingId, token }] : [];
+    });
+}
+
+function keptIds(): string[] {
+  try {
+    const stored = Object.keys(localStorage).filter((key) => key.startsWith(KEPT));
+    return [...new Set([...stored.map((key) => key.slice(KEPT.length)), ...kept.keys()])];
+  } catch {
+    return [...kept.keys()];
   }
 }
 

@@ -13,10 +13,10 @@ test.each([
 test("tickets of one name, price and rate are one position", () => {
   const seat = { name: "Seat", gross_minor: 2500, tax_minor: 399, tax_rate_bp: 1900 };
   const child = { name: "Child", gross_minor: 1250, tax_minor: 82, tax_rate_bp: 700 };
-  const bill = positions([seat, child, seat]);
-  expect(bill.map(({ name, quantity, gross_minor }) => [name, quantity, gross_minor])).toEqual([
-    ["Seat", 2, 5000],
-    ["Child", 1, 1250],
+  const bill = positions([seat, child, { ...seat, cancelled_at: "2027-01-01T10:00:00Z" }]);
+  expect(bill.map(({ name, quantity, returned, gross_minor }) => [name, quantity, returned, gross_minor])).toEqual([
+    ["Seat", 2, 1, 5000],
+    ["Child", 1, 0, 1250],
   ]);
   expect(byRate(bill)).toEqual([
     { tax_rate_bp: 1900, gross_minor: 5000, tax_minor: 798 },

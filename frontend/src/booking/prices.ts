@@ -8,20 +8,23 @@ export function taxIncluded(grossMinor: number, rateBp: number): number {
 export type Position = {
   name: string;
   quantity: number;
+  /** How many of them were given back since. */
+  returned: number;
   gross_minor: number;
   tax_minor: number;
   tax_rate_bp: number;
 };
 
-type Priced = { name: string; gross_minor: number; tax_minor: number; tax_rate_bp: number };
+type Priced = Omit<Position, "quantity" | "returned"> & { cancelled_at?: string | null };
 
 /** Tickets as the positions of a bill, in their order; the amounts are those of all tickets of a position. */
 export function positions(tickets: readonly Priced[]): Position[] {
   const found = new Map<string, Position>();
-  for (const { name, gross_minor, tax_minor, tax_rate_bp } of tickets) {
+  for (const { name, gross_minor, tax_minor, tax_rate_bp, cancelled_at } of tickets) {
     const alike = JSON.stringify([name, gross_minor, tax_rate_bp]);
-    const position = found.get(alike) ?? { name, quantity: 0, gross_minor: 0, tax_minor: 0, tax_rate_bp };
+    const position = found.get(alike) ?? { name, quantity: 0, returned: 0, gross_minor: 0, tax_minor: 0, tax_rate_bp };
     position.quantity += 1;
+    if (cancelled_at) position.returned += 1;
     position.gross_minor += gross_minor;
     position.tax_minor += tax_minor;
     found.set(alike, position);

@@ -41,6 +41,9 @@ export const de: Texts = {
     tickets: "Karten",
     quantity: "Anzahl der Karten, {{name}}",
     most: "Höchstens {{count}} Karten in einer Buchung.",
+    held_one: "{{count}} Platz ist bis {{until}} für Sie reserviert:",
+    held_other: "{{count}} Plätze sind bis {{until}} für Sie reserviert:",
+    toPayment: "weiter zur Zahlung",
     soldOutText: "Alle Plätze sind vergeben. Was andere zurückgeben, erscheint hier.",
     cancelledText:
       "Diese Veranstaltung wurde abgesagt und wird nicht mehr verkauft. Wer gebucht hatte, bekommt alles zurück und dazu eine E-Mail.",
@@ -78,6 +81,7 @@ export const de: Texts = {
   },
   bill: {
     position: "{{quantity}} × {{name}}",
+    returned: "davon {{count}} zurückgegeben",
     ticket: "Karte",
     amount: "Betrag",
     total: "Summe",

@@ -38,6 +38,9 @@ export const en = {
     tickets: "Tickets",
     quantity: "Number of tickets, {{name}}",
     most: "At most {{count}} tickets in one booking.",
+    held_one: "You hold {{count}} seat until {{until}}:",
+    held_other: "You hold {{count}} seats until {{until}}:",
+    toPayment: "go on to payment",
     soldOutText: "All seats are taken. Seats that others give back appear here.",
     cancelledText:
       "This event was cancelled and is not sold any more. Whoever had booked gets everything back and a mail about it.",
@@ -74,6 +77,7 @@ export const en = {
   },
   bill: {
     position: "{{quantity}} × {{name}}",
+    returned: "of which {{count}} given back",
     ticket: "Ticket",
     amount: "Amount",
     total: "Total",

@@ -18,6 +18,7 @@ import { Reviews } from "./payments/Reviews";
 import { RefundPage } from "./refunds/RefundPage";
 import { Refunds } from "./refunds/Refunds";
 import type { Role } from "./session";
+import { SurveyAnswers } from "./surveys/SurveyAnswers";
 
 /** Every address below /staff. Those with a `label` stand in the navigation, for who has at least the `role`. */
 export const PLACES: { path: string; Page: ComponentType; label?: string; role?: Role }[] = [
@@ -35,6 +36,7 @@ export const PLACES: { path: string; Page: ComponentType; label?: string; role?:
   { path: "/reviews", Page: Reviews, label: "Reviews" },
   { path: "/disputes", Page: Disputes, label: "Disputes" },
   { path: "/mails", Page: Mails, label: "Mails" },
+  { path: "/surveys", Page: SurveyAnswers, label: "Survey answers" },
   { path: "/crm", Page: Endpoints, label: "CRM", role: "manager" },
   { path: "/crm/:endpointId", Page: Deliveries },
   { path: "/parked", Page: Parked, label: "Parked" },

@@ -146,11 +146,18 @@ async def test_a_sold_out_event_says_what_is_left(stack: Stack, visitor: Visitor
 
 
 async def test_nobody_pays_and_the_page_says_so(stack: Stack, visitor: Visitor, event: Json) -> None:
+    """As long as the seats are held, the event's page leads back to the payment."""
     booking_id = await visitor.reserve(event)
+    await visitor.page.go_back()
+    held = visitor.page.get_by_text("You hold 1 seat until")
+    await expect(held).to_be_in_viewport()
+    await visitor.page.get_by_role("link", name="go on to payment").click()
+    await visitor.sees("Pay for your tickets")
     await _end_hold(stack, booking_id)
     await visitor.sees("Your reservation has expired")
     await visitor.page.get_by_role("link", name="Choose seats again").click()
     await expect(visitor.page.get_by_label("Number of tickets, Stalls")).to_have_value("1")
+    await expect(held).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +191,7 @@ async def test_one_of_two_tickets_is_given_back(visitor: Visitor, event: Json) -
     await expect(visitor.page.get_by_text("€25.00 goes back to you")).to_be_visible()
     await visitor.button("Give 1 ticket back").click()
     await expect(visitor.page.get_by_role("img", name=re.compile("^Code of "))).to_have_count(1)
+    await expect(visitor.page.get_by_text("of which 1 given back")).to_be_visible()
 
 
 async def test_a_german_phone_books_by_keyboard_alone(new_visitor: NewVisitor, event: Json) -> None:
@@ -218,7 +226,10 @@ async def test_a_german_phone_books_by_keyboard_alone(new_visitor: NewVisitor, e
 
 
 async def test_a_survey_is_answered_from_its_mail(stack: Stack, new_visitor: NewVisitor, event: Json) -> None:
-    """By keyboard, on a phone, in the mail's language. Its link chooses an answer and gives none; the token leaves the address."""
+    """By keyboard, on a phone, in the mail's language. Its link chooses an answer and gives none; the token leaves the address.
+
+    Staff read it in the list of answers, and with its booking.
+    """
     placed = await stack.shop.ask("booking", "POST", "/api/bookings", json={**order(event), "language": "de"})
     bought = Bought(placed["booking"], placed["access_token"])
     await stack.buy(bought)
@@ -250,6 +261,18 @@ async def test_a_survey_is_answered_from_its_mail(stack: Stack, new_visitor: New
     await expect(page.get_by_text("Sie haben 5 von 5 geantwortet.")).to_be_visible()
     await page.goto(f"/survey/{link.partition('/survey/')[2][:36]}#token=forged")
     await visitor.sees("Öffnen Sie die Umfrage aus Ihrer Mail")
+
+    desk = await new_visitor()
+    await desk.sign_in("viewer", "/staff/surveys")
+    ours = desk.page.get_by_role("table", name="Survey answers").get_by_role("row")
+    ours = ours.filter(has_text="Schnell und ohne Rückfragen.").filter(has=desk.page.locator(f"a[href$='{bought.id}']"))
+    await expect(ours).to_contain_text("5 of 5")
+    async with desk.page.expect_response(re.compile(r"/api/surveys\?max_score=2$")) as low:
+        await desk.page.get_by_label("Low scores only").click()
+    assert bought.id not in [found["booking_id"] for found in (await (await low.value).json())["items"]]
+    await expect(ours).to_have_count(0)
+    await desk.page.goto(f"/staff/bookings/{bought.id}")
+    await expect(desk.page.get_by_role("table", name="Survey answers")).to_contain_text("5 of 5")
 
 
 @pytest.mark.parametrize("service", ["booking", "payment", "refund"])

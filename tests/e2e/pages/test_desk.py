@@ -18,7 +18,9 @@ from tests.e2e.pages.visitor import Visitor
 from tests.e2e.stack import Stack, contact
 
 MONTH = timedelta(days=30)
-PLACES = ("", "/events", "/bookings", "/refunds", "/payments", "/reviews", "/disputes", "/mails", "/crm", "/parked")
+PLACES = (
+    "", "/events", "/bookings", "/refunds", "/payments", "/reviews", "/disputes", "/mails", "/surveys", "/crm", "/parked",
+)  # fmt: skip
 
 
 async def test_a_viewer_sees_and_changes_nothing(stack: Stack, visitor: Visitor) -> None:

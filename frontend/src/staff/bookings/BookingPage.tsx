@@ -21,6 +21,7 @@ import { StatusBadge } from "../layout/StatusBadge";
 import { When } from "../layout/When";
 import { BookingMails } from "../mails/BookingMails";
 import { RefundAction } from "../refunds/RefundAction";
+import { BookingAnswers } from "../surveys/BookingAnswers";
 import { useMay } from "../who";
 import { BookingMoney } from "./BookingMoney";
 import { CancelAction } from "./CancelAction";
@@ -70,6 +71,7 @@ export function BookingPage() {
             )}
             <BookingMoney payments={payments} refunds={refunds} quote={quote} />
             <BookingMails bookingId={bookingId} />
+            <BookingAnswers bookingId={bookingId} />
           </Stack>
         </Grid.Col>
         <Grid.Col span={{ base: 12, lg: 6 }}>

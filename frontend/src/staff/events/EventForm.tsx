@@ -82,6 +82,8 @@ export function EventForm({ initial, exists, problem, save, buttons }: Props) {
                 />
                 <TextInput
                   label="Seats"
+                  description={/^0+$/.test(type.capacity) ? "With 0 seats nobody can buy it." : undefined}
+                  inputWrapperOrder={["label", "input", "description", "error"]}
                   inputMode="numeric"
                   flex="0 1 90px"
                   {...form.getInputProps(`ticket_types.${at}.capacity`)}

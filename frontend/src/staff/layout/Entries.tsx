@@ -1,4 +1,5 @@
-import { Anchor, Badge, Group, Text } from "@mantine/core";
+import { Anchor, Badge, Checkbox, Group, Text } from "@mantine/core";
+import { useState } from "react";
 import { Link } from "react-router";
 import classes from "./layout.module.css";
 import type { Entry } from "./timeline";
@@ -6,16 +7,29 @@ import { When } from "./When";
 
 /** What happened, line by line, each with the service that tells it. */
 export function Entries({ of }: { of: Entry[] }) {
+  const [withIds, setWithIds] = useState(false);
   return (
-    <ol className={classes.timeline}>
-      {of.map((entry) => (
-        <Line key={entry.key} entry={entry} />
-      ))}
-    </ol>
+    <>
+      <ol className={classes.timeline}>
+        {of.map((entry) => (
+          <Line key={entry.key} entry={entry} withIds={withIds} />
+        ))}
+      </ol>
+      {of.some(({ ids }) => ids) && (
+        <Checkbox
+          size="xs"
+          mt="xs"
+          label="With ids and hashes"
+          checked={withIds}
+          onChange={(event) => setWithIds(event.currentTarget.checked)}
+        />
+      )}
+    </>
   );
 }
 
-function Line({ entry: { at, service, what, by, more, to } }: { entry: Entry }) {
+function Line({ entry: { at, service, what, by, more, ids, to }, withIds }: { entry: Entry; withIds: boolean }) {
+  const beside = [more, withIds && ids].filter(Boolean).join(", ");
   return (
     <li>
       <Text span size="xs" c="dimmed">
@@ -41,9 +55,9 @@ function Line({ entry: { at, service, what, by, more, to } }: { entry: Entry }) 
             </Text>
           )}
         </Group>
-        {more && (
+        {beside && (
           <Text size="xs" c="dimmed">
-            {more}
+            {beside}
           </Text>
         )}
       </div>

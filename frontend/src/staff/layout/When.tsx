@@ -17,6 +17,10 @@ export function When({ at, zone, seconds }: Props) {
   );
 }
 
+/** An ISO date, such as 2026-11-25, as the days of instants are written. */
+export const shortDay = (day: string) =>
+  new Intl.DateTimeFormat("en-GB", { ...DAY, timeZone: "UTC" }).format(new Date(day));
+
 export function short(at: string, zone?: string, seconds?: boolean): string {
   return new Intl.DateTimeFormat("en-GB", {
     ...DAY,

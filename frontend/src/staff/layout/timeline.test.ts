@@ -42,6 +42,13 @@ describe("a booking's timeline", () => {
     expect(inWords(detail)).toBe("amount €50.00, code insufficient funds, refund id …bb732f65, had succeeded yes");
   });
 
+  test("keeps ids and hashes apart from what staff read", () => {
+    const detail = { policy_hash: "5f0c", ticket_ids: ["a", "b"], outcome: "ended" };
+    const [entry] = told("booking", "b", [{ at: at(0), what: "cancelled", by: null, detail }]);
+    expect(entry?.more).toBe("tickets 2, outcome ended");
+    expect(entry?.ids).toBe("policy hash 5f0c, ticket ids a and b");
+  });
+
   test("does not repeat the booking that it is of", () => {
     const [entry] = told("payment", "p", [{ at: at(0), what: "opened", by: null, detail: { booking_id: "b" } }]);
     expect(entry?.more).toBe("");

@@ -6,7 +6,7 @@ import { short } from "./When";
 export const SERVICES = ["booking", "payment", "refund", "mail", "CRM"] as const;
 export type Service = (typeof SERVICES)[number];
 
-/** One line of a booking's timeline. `to` is where more of it stands. */
+/** One line of a booking's timeline. `to` is where more of it stands; `ids` are for who looks for it elsewhere. */
 export type Entry = {
   key: string;
   at: string;
@@ -14,6 +14,7 @@ export type Entry = {
   what: string;
   by: string | null;
   more: string;
+  ids?: string;
   to?: string;
 };
 
@@ -33,7 +34,7 @@ export function told(service: Service, id: string, items: Told[] = [], to?: stri
     service,
     what: words(what),
     by,
-    more: inWords({ ...detail, booking_id: null }),
+    ...parted(detail),
     ...(to && { to }),
   }));
 }
@@ -59,6 +60,20 @@ export function delivered(delivery: DeliveryOut): Entry {
     more: delivery.last_error ?? "",
     to: `/staff/crm/${delivery.endpoint_id}`,
   };
+}
+
+const NAMES_AN_ID = /_(ids?|hash)$/;
+
+/** Ids and hashes apart from all else, where a list of ids is a number. Without the booking that it is of. */
+function parted(detail: Record<string, unknown>): Pick<Entry, "more" | "ids"> {
+  const facts: Record<string, unknown> = {};
+  const ids: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(detail)) {
+    if (name === "booking_id") continue;
+    (NAMES_AN_ID.test(name) ? ids : facts)[name] = value;
+    if (name.endsWith("_ids") && Array.isArray(value)) facts[name.replace("_ids", "s")] = value.length;
+  }
+  return { more: inWords(facts), ids: inWords(ids) };
 }
 
 /** What an entry says beside, such as "amount €50.00, percent 100". */

@@ -2,6 +2,7 @@ import { BarChart } from "@mantine/charts";
 import { Card, Group, Stack, Text, Title } from "@mantine/core";
 import type { PaymentAnalytics } from "../../api/generated";
 import { exponent, money } from "../../format";
+import { shortDay } from "../layout/When";
 import { daysOf } from "./span";
 
 type Props = { analytics: PaymentAnalytics; since: string; last: string };
@@ -24,7 +25,7 @@ function InOneCurrency({ currency, analytics, since, last }: Props & { currency:
   const known = new Map(rows.map((row) => [row.day, row]));
   const unit = 10 ** exponent(currency);
   const data = daysOf(since, last).map((day) => ({
-    day,
+    day: shortDay(day),
     captured: (known.get(day)?.captured_minor ?? 0) / unit,
     refunded: -(known.get(day)?.refunded_minor ?? 0) / unit,
   }));
