@@ -12,9 +12,10 @@ consumes   BookingPlaced BookingConfirmed BookingExpired BookingCancelled Ticket
     service    one function for each event about a booking: the facts, the mail and the webhooks that follow from it
     moves      moved events, and the sweep that writes to their bookings; staff: what only staff are written to about
     webhooks   endpoints and deliveries; payloads: what a CRM is told; guard: where a webhook may go; crm: the call
-    stories    what a mail may tell; letters: its words, notices: those to staff, shown: amounts and times; composer: the whole message
+    stories    what a mail may tell; letters: its text and page, words: what they say in each language, rules: why nothing goes back,
+               notices: those to staff, shown: amounts and times; composer: the whole message
     outgoing   mails as rows; smtp: the call
-    surveys    one question after the event and after a refund: begun, asked, answered; survey_rules: who and when, pure; survey_words:
-               their mails; survey_api: their routes; survey_watch: what is measured
+    surveys    one question after the event and after a refund: begun, asked, answered; survey_rules: who and when, pure; survey_api:
+               their routes; survey_watch: what is measured
     jobs       the sweeps that send mails and webhooks
 """

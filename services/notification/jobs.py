@@ -32,7 +32,7 @@ from notification.models import WEBHOOKS
 from notification.outgoing import Attempt, Outcome
 from notification.smtp import Envelope, Mailer, address_of, envelope
 from notification.stories import Notice, Story
-from notification.survey_words import LANGUAGES
+from notification.words import language_of
 
 log = structlog.get_logger(__name__)
 
@@ -122,11 +122,10 @@ class PostOffice:
             issued = [IssuedTicket.model_validate(each) for each in tickets]
             if "survey_id" in message.facts:
                 access = surveys.token_of(self.sealer, UUID(message.facts["survey_id"]))
-            language = contact.get("language")
             story = replace(
                 _story(attempt, booking, contact["name"], issued),
                 access=access,
-                language=language if language in LANGUAGES else "en",
+                language=language_of(contact.get("language")),
             )
         mail = compose(
             self.writer.write(story),

@@ -13,6 +13,7 @@ from contracts.booking import EventFacts, IssuedTicket, PolicySnapshot
 from contracts.money import Money
 
 from notification.domain import Template, Tier, percent_back
+from notification.words import ENGLISH
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Story:
     `event` is where and when the event takes place now, `promised_starts_at` when it was to start at the time of buying. `move` is the
     number of its newest move, 0 before the first, and `full_refund_until` the end of the time in which it gives everything back.
     `tickets` are those that are valid, `given_back` those that no longer are. `access` is the token for links: the holder's, or that of the
-    survey. `language` is the buyer's, which only surveys are written in so far.
+    survey. `language` is the buyer's, one of `words`.
     """
 
     template: Template
@@ -38,7 +39,7 @@ class Story:
     move: int = 0
     full_refund_until: datetime | None = None
     access: str | None = field(default=None, repr=False)
-    language: str = "en"
+    language: str = ENGLISH
 
     @property
     def thread(self) -> str:

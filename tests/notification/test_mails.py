@@ -11,7 +11,7 @@ from contracts.money import Money
 from contracts.payment import PaymentAttemptFailed, PaymentFailed, PaymentHeldForReview, PaymentVoided
 from contracts.refund import RefundCompleted, RefundDeclined, RefundFailed
 
-from tests.notification.conftest import EMAIL, STARTS_AT, TICKETS, Office, html_of, plain
+from tests.notification.conftest import EMAIL, NAME, STARTS_AT, TICKETS, Office, html_of, plain
 from tests.support.service import eventually
 
 
@@ -240,3 +240,52 @@ def _cancelled(booking_id: UUID) -> BookingCancelled:
     return BookingCancelled(
         version=4, occurred_at=now, booking_id=booking_id, by="customer", was="confirmed", received_at=now, line_ids=()
     )
+
+
+async def test_a_booking_in_german_gets_german_mails_and_staff_read_english(office: Office) -> None:
+    """From the tickets to a refund that fails and to no refund at all; a language that mails are not written in is English."""
+    booking_id, other = uuid4(), uuid4()
+    for booking, language in ((booking_id, "de"), (other, "fr")):
+        contact = office.running.seal({"name": NAME, "email": EMAIL, "language": language}, "booking.contact")
+        await office.running.deliver_and_wait(
+            office.placed(booking, total=123450).model_copy(update={"contact": contact})
+        )
+        await office.running.deliver_and_wait(office.confirmed(booking, total=123450, contact=contact))
+    failed = RefundFailed(
+        version=1,
+        occurred_at=datetime.now(UTC),
+        refund_id=uuid4(),
+        booking_id=booking_id,
+        payment_id=uuid4(),
+        amount=Money(4450, "EUR"),
+        reason="expired_or_canceled_card",
+        had_succeeded=True,
+    )
+    (case,) = await office.told(failed)
+    await office.running.deliver_and_wait(_cancelled(booking_id))
+    await office.running.deliver_and_wait(
+        RefundDeclined(
+            version=1,
+            occurred_at=datetime.now(UTC),
+            refund_id=uuid4(),
+            booking_id=booking_id,
+            rule="Cancelled less than 24 hours before the start: nothing is refunded.",
+        )
+    )
+    mails = await office.mails(booking_id, 4)
+    assert [mail["Subject"] for mail in mails] == [
+        "Ihre Karten für Goldberg Variations",
+        "Ihre Erstattung für Goldberg Variations ist nicht angekommen",
+        "Ihre Buchung für Goldberg Variations ist abgesagt",
+        "Für Goldberg Variations steht Ihnen keine Erstattung zu",
+    ]
+    for mail in mails:
+        assert '<html lang="de"' in html_of(mail)
+        assert f"Guten Tag {NAME}," in plain(mail)
+    assert "Insgesamt bezahlt: 1.234,50\N{NO-BREAK SPACE}€" in plain(mails[0])
+    assert "bis Do., 27. März 2031, 20:00 Uhr (UTC+01:00): 100\N{NO-BREAK SPACE}% zurück" in plain(mails[0])
+    assert "weniger als 24 Stunden vor Beginn wird nichts erstattet." in " ".join(plain(mails[3]).split())
+    assert case["Subject"] == "A refund of €44.50 failed"
+    (english,) = await office.mails(other)
+    assert english["Subject"] == "Your tickets for Goldberg Variations"
+    assert '<html lang="en"' in html_of(english)
